@@ -1,0 +1,1 @@
+"""Capture files -> SEGMENT rows: finding files, reading records, decoding headers. Never here: connections."""

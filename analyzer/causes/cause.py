@@ -1,0 +1,95 @@
+"""What a cause is: a list of signs, and the prose that makes it useful.
+
+Lives here: `Cause`, `Sign`, `Origin` and the two helpers every sign needs (`all_of`, `between`).
+Never here: a particular cause (one file each, beside this one), or any summing of weights (diagnosis.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+Origin = Literal["sender", "path", "none"]
+Test = Callable[[pd.DataFrame], "pd.Series[bool]"]
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One observable statement about an ending.
+
+    id       unique within its cause, a noun phrase in snake_case
+    says     the statement, with ENDINGS columns in braces; read as true when the sign holds
+    test     ENDINGS rows -> nullable boolean, NA where it cannot be known
+    holds    weight when it holds, in decibans (10 dB = odds of ten)
+    fails    weight when it does not hold (negative, or 0)
+    source   where the weight's direction comes from: a rule id of the fact base, an RFC section, a kernel function
+    group    signs of one group rise and fall together: only the strongest of those that held, and of those that failed, counts
+    needed   when it fails, the hypothesis is out of the question; when it is NA, it stays possible
+    cites    ENDINGS columns that hold the frames which show it
+    cites_logs  the log lines tied to the ending show it
+    """
+
+    id: str
+    says: str
+    test: Test
+    holds: int
+    fails: int = 0
+    source: str = ""
+    group: str = ""
+    needed: bool = False
+    cites: tuple[str, ...] = ("frame",)
+    cites_logs: bool = False
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One mechanism that ends a connection.
+
+    id          the file's name, a contract
+    title       a noun phrase a manager understands
+    kinds       the kinds of ending it can explain
+    origins     who can have put it on the wire: "sender" (the host whose address it carries), "path" (a device between), "none"
+    mechanism   what happens, for an engineer, with the kernel function or RFC section
+    remedy      what to change, the setting by name; whose setting it is
+    confirm     how to make sure outside the capture: counter, command, log setting
+    signs       see Sign
+    prior       decibans against a typical ending, before looking; by origin
+    emitter     what on that side makes it, by origin
+    harmless    True when this cause never harms
+    lookalikes  cause id -> what tells them apart
+    references  (what, where) a reader can look up
+    """
+
+    id: str
+    title: str
+    origins: tuple[Origin, ...]
+    mechanism: str
+    remedy: str
+    confirm: str
+    signs: tuple[Sign, ...]
+    prior: dict[Origin, int]
+    emitter: dict[Origin, str]
+    lookalikes: dict[str, str]
+    references: tuple[tuple[str, str], ...]
+    kinds: tuple[str, ...] = ("reset",)
+    harmless: bool = False
+    phrases: dict[str, str] = field(default_factory=dict)
+
+
+def all_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:
+    """Return the Kleene AND of nullable conditions: False wins over NA."""
+    out = conditions[0].astype("boolean")
+    for condition in conditions[1:]:
+        out = out & condition.astype("boolean")
+    return out
+
+
+def any_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:
+    """Return the Kleene OR of nullable conditions: True wins over NA."""
+    out = conditions[0].astype("boolean")
+    for condition in conditions[1:]:
+        out = out | condition.astype("boolean")
+    return out

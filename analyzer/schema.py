@@ -1,0 +1,579 @@
+"""The tables, and with them the glossary: every column with its dtype, unit, meaning and caveat.
+
+Lives here: the one declaration of each table that passes between stages, and `Table.conform`, which makes a frame obey it.
+Never here: how a column is computed. A word that is not in this file is not a word of the project.
+
+Conventions
+- Times are `datetime64[ns, UTC]`; durations are float seconds. Never epoch floats: they lose the nanoseconds.
+- Facts are nullable (`Float64`, `Int64`, `boolean`, `string`): "we could not see" never reads as "no".
+- `client` is the initiator of this TCP connection, `server` the other end; `sender` is the end whose address a reset carries,
+  `peer` the other one. Who really transmitted it is a finding (`reset_by`), never a column of facts.
+- Lengths come from the IP header, so captures cut by a snaplen stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+TIME = "datetime64[ns, UTC]"
+NO_TIME = np.iinfo(np.int64).min  # a pcapng simple packet block carries no time (draft-ietf-opsawg-pcapng 4.4); pandas' NaT
+
+# TCP flag bits (RFC 9293 3.1, RFC 3168, RFC 9768); twelve bits, as in Wireshark's `tcp.flags`.
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020, 0x040, 0x080, 0x100
+
+# Direction of a frame at the capturing host (SLL packet type, pcapng epb_flags).
+DIRECTION_UNKNOWN, DIRECTION_IN, DIRECTION_OUT = 0, 1, 2
+
+# What pass 1 and pass 2 decode: one row per TCP segment, addresses as 128-bit numbers (IPv4 as ::ffff:a.b.c.d, RFC 4291 2.5.5.2).
+SEGMENT = np.dtype(
+    [
+        ("frame", np.int64),  # Wireshark's frame.number in its file: from 1, every record counts, also those that are not TCP
+        ("time", np.int64),  # nanoseconds since 1970 UTC; NO_TIME where the file has none
+        ("offset", np.int64),  # byte offset of the TCP payload in the (uncompressed) file
+        ("src_hi", np.uint64),
+        ("src_lo", np.uint64),
+        ("dst_hi", np.uint64),
+        ("dst_lo", np.uint64),
+        ("seq", np.uint32),  # as on the wire
+        ("ack", np.uint32),  # as on the wire; meaningless without ACK
+        ("length", np.int32),  # TCP payload bytes by the IP header; a super-segment with IP length 0 counts what was captured
+        ("captured", np.int32),  # payload bytes really in the file (snaplen)
+        ("tsval", np.uint32),  # RFC 7323; valid if has_timestamps
+        ("tsecr", np.uint32),
+        ("flow_label", np.int32),  # IPv6; -1 on IPv4
+        ("ip_id", np.int32),  # IPv4 identification; -1 on IPv6
+        ("interface", np.int32),  # pcapng interface number or SLL2 interface index; -1 unknown
+        ("sport", np.uint16),
+        ("dport", np.uint16),
+        ("flags", np.uint16),
+        ("window", np.uint16),  # raw 16-bit field, not scaled
+        ("checksum", np.uint16),  # TCP checksum as on the wire (not verified here)
+        ("mss", np.uint16),  # 0 = option absent
+        ("vlan", np.int16),  # innermost 802.1Q id; -1 none
+        ("window_shift", np.int8),  # window scale option; -1 absent
+        ("ttl", np.uint8),  # hop limit on IPv6
+        ("tos", np.uint8),  # DSCP and ECN byte
+        ("direction", np.uint8),  # DIRECTION_*
+        ("has_timestamps", np.bool_),
+        ("sack_permitted", np.bool_),
+        ("dont_fragment", np.bool_),  # IPv4 DF; True on IPv6
+        ("ipv6", np.bool_),
+    ],
+    align=True,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its pandas dtype, its unit, what it means and what must be known before using it."""
+
+    dtype: str
+    meaning: str
+    unit: str = ""
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, and its columns in order."""
+
+    name: str
+    row: str
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows, every column in its dtype."""
+        return pd.DataFrame({name: pd.Series(dtype=c.dtype) for name, c in self.columns.items()})
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return `frame` in this table's column order and dtypes, absent columns filled with NA, the index renumbered.
+
+        Raises KeyError for a column that the table does not declare, TypeError or ValueError for values that do not fit.
+        """
+        unknown = [name for name in frame.columns if name not in self.columns]
+        if unknown:
+            raise KeyError(f"{self.name} has no column {', '.join(map(repr, unknown))}")
+        out = {}
+        for name, column in self.columns.items():
+            if name in frame.columns:
+                out[name] = frame[name].reset_index(drop=True).astype(column.dtype)
+            else:
+                out[name] = pd.Series(pd.NA, index=range(len(frame))).astype(column.dtype)
+        return pd.DataFrame(out, index=range(len(frame)))
+
+
+def _table(name: str, row: str, **columns: Column) -> Table:
+    return Table(name, row, columns)
+
+
+def _c(dtype: str, meaning: str, unit: str = "", caveat: str = "") -> Column:
+    return Column(dtype, meaning, unit, caveat)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the captures hold
+
+RESET_FRAMES = _table(
+    "RESET_FRAMES",
+    "one frame that carries the RST flag, as tshark lists it (`tcp.flags.reset==1`), duplicates included",
+    point=_c("string", "capture point"),
+    capture=_c("string", "file name as shown to the user"),
+    frame=_c("Int64", "Wireshark's frame.number in that file"),
+    stream=_c("Int64", "Wireshark's tcp.stream in that file", caveat="a label, not an identity; null past the stated limit"),
+    connection=_c("Int64", "the connection's identity in this run"),
+    time=_c(TIME, "capture time", caveat="null for a pcapng simple packet block"),
+    src=_c("string", "source address"),
+    sport=_c("Int64", "source port"),
+    dst=_c("string", "destination address"),
+    dport=_c("Int64", "destination port"),
+    flags=_c("Int64", "the twelve flag bits"),
+    seq=_c("Int64", "raw sequence number"),
+    ack=_c("Int64", "raw acknowledgement field"),
+    window=_c("Int64", "raw window field"),
+    length=_c("Int64", "payload", "bytes"),
+    ttl=_c("Int64", "TTL or hop limit"),
+)
+
+PACKETS = _table(
+    "PACKETS",
+    "one TCP segment of a connection that ended badly (pass 2), bounded per ending: the handshake, the last hundreds, some after",
+    connection=_c("Int64", "CONNECTIONS.connection"),
+    point=_c("string", "capture point"),
+    capture=_c("string", "file name as shown to the user"),
+    frame=_c("Int64", "Wireshark's frame.number in that file"),
+    stream=_c("Int64", "Wireshark's tcp.stream in that file"),
+    time=_c(TIME, "capture time"),
+    from_client=_c("boolean", "sent with the client's address"),
+    flags=_c("Int64", "the twelve flag bits"),
+    seq=_c("Int64", "raw sequence number"),
+    ack=_c("Int64", "raw acknowledgement field; null without ACK"),
+    relative_seq=_c("Int64", "sequence number relative to that direction's first, as Wireshark shows it"),
+    relative_ack=_c("Int64", "acknowledgement relative to the other direction's first"),
+    window=_c("Int64", "raw window field"),
+    window_shift=_c("Int64", "window scale option of this segment; null when absent"),
+    length=_c("Int64", "payload by the IP header", "bytes"),
+    captured=_c("Int64", "payload bytes in the file", "bytes"),
+    offset=_c("Int64", "where the payload starts in the file", "bytes"),
+    ttl=_c("Int64", "TTL or hop limit"),
+    ip_id=_c("Int64", "IPv4 identification; null on IPv6"),
+    flow_label=_c("Int64", "IPv6 flow label; null on IPv4"),
+    dont_fragment=_c("boolean", "DF; true on IPv6"),
+    tos=_c("Int64", "DSCP and ECN byte"),
+    mss=_c("Int64", "MSS option; null when absent", "bytes"),
+    tsval=_c("Int64", "timestamp value (RFC 7323); null when absent"),
+    tsecr=_c("Int64", "timestamp echo; null when absent"),
+    checksum_ok=_c("boolean", "TCP checksum right", caveat="null when cut by the snaplen; wrong at the sending host under offload"),
+    interface=_c("Int64", "pcapng interface number or SLL2 interface index"),
+    vlan=_c("Int64", "802.1Q id"),
+    direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
+    copy_of=_c("Int64", "frame of the first sighting, when this frame shows the same packet again (-i any, SPAN, router)"),
+    retransmission=_c("boolean", "payload, SYN or FIN that this direction had already sent; false on copies and keepalive probes"),
+    keepalive=_c("boolean", "a keepalive probe: one byte before snd_nxt, 0 or 1 byte long (RFC 9293 3.8.4)"),
+)
+
+CONNECTIONS = _table(
+    "CONNECTIONS",
+    "one TCP connection at one capture point, whichever way it ended, stitched across rotated files",
+    connection=_c("Int64", "identity in this run"),
+    point=_c("string", "capture point"),
+    capture=_c("string", "file of its first packet"),
+    stream=_c("Int64", "Wireshark's tcp.stream in that file"),
+    client_ip=_c("string", "initiator's address"),
+    client_port=_c("Int64", "initiator's port"),
+    server_ip=_c("string", "the other end's address"),
+    server_port=_c("Int64", "the other end's port"),
+    roles_known=_c("boolean", "a SYN or SYN-ACK was seen; else roles are guessed and sentences name addresses"),
+    first=_c(TIME, "first packet"),
+    last=_c(TIME, "last packet"),
+    first_file=_c("Int64", "number of the file of the first packet, in reading order at this point"),
+    first_frame=_c("Int64", "its frame number"),
+    last_file=_c("Int64", "number of the file of the last packet"),
+    last_frame=_c("Int64", "its frame number"),
+    conn_state=_c("string", "Zeek's conn_state: S0 S1 SF REJ RSTO RSTR RSTOS0 RSTRH SH SHR S2 S3 OTH"),
+    history=_c("string", "Zeek's history letters, upper case from the client", caveat="each letter once per direction"),
+    handshake=_c("boolean", "SYN, SYN-ACK and the ACK of it were all seen"),
+    syn_frames=_c("Int64", "client SYNs seen, retries included"),
+    client_isn=_c("Int64", "client's initial sequence number; null without its SYN"),
+    server_isn=_c("Int64", "server's initial sequence number; null without its SYN-ACK"),
+    client_packets=_c("Int64", "segments with the client's address", caveat="frames: copies count"),
+    server_packets=_c("Int64", "segments with the server's address", caveat="frames: copies count"),
+    client_bytes=_c("Int64", "payload by sequence numbers", "bytes"),
+    server_bytes=_c("Int64", "payload by sequence numbers", "bytes"),
+    client_fin=_c("boolean", "a FIN with the client's address was seen"),
+    server_fin=_c("boolean", "a FIN with the server's address was seen"),
+    client_resets=_c("Int64", "RST frames with the client's address"),
+    server_resets=_c("Int64", "RST frames with the server's address"),
+    client_ttl=_c("Int64", "last TTL of the client's established-state segments (no SYN, no RST)"),
+    server_ttl=_c("Int64", "last TTL of the server's established-state segments (no SYN, no RST)"),
+    client_syn_ttl=_c("Int64", "TTL of the client's SYN"),
+    server_syn_ttl=_c("Int64", "TTL of the server's SYN-ACK"),
+    client_rtt=_c("Float64", "SYN-ACK to its ACK: from the capture point to the client and back", "s"),
+    server_rtt=_c("Float64", "SYN to SYN-ACK: from the capture point to the server and back", "s"),
+    timestamps=_c("boolean", "TCP timestamps negotiated; null without both SYNs"),
+    longest_gap_survived=_c("Float64", "longest silence after which both directions spoke again", "s"),
+    unanswered=_c("boolean", "the last data, SYN or FIN was sent again and never acknowledged by the end of the capture"),
+    ended=_c("string", "'well', 'reset', 'silence' (unanswered) or 'open' (nothing said it ended)"),
+)
+
+HOSTS = _table(
+    "HOSTS",
+    "one address at one capture point: the baselines against which a single reset is judged",
+    point=_c("string", "capture point"),
+    ip=_c("string", "address"),
+    packets=_c("Int64", "TCP segments sent with this address"),
+    as_client=_c("Int64", "connections it opened"),
+    as_server=_c("Int64", "connections opened to it"),
+    ttl_usual=_c("Int64", "most frequent TTL of its established-state segments"),
+    ttl_share=_c("Float64", "share of those segments with that TTL"),
+    syn_ttl_usual=_c("Int64", "most frequent TTL of its SYNs and SYN-ACKs"),
+    zero_id_share=_c("Float64", "share of its established-state IPv4 segments with IP ID 0"),
+    rtt_min=_c("Float64", "shortest handshake round trip from the capture point to it", "s"),
+    frames_in=_c("Int64", "its segments that came into the capturing host, by the frame's direction"),
+    frames_out=_c("Int64", "its segments that left the capturing host, by the frame's direction"),
+    resets=_c("Int64", "RST frames with its address"),
+)
+
+GAPS = _table(
+    "GAPS",
+    "one path (client address, server address and port): how long a silence it is known to survive",
+    point=_c("string", "capture point"),
+    client_ip=_c("string", "client address"),
+    server_ip=_c("string", "server address"),
+    server_port=_c("Int64", "server port"),
+    connections=_c("Int64", "connections on this path"),
+    longest_survived=_c("Float64", "longest silence after which both directions spoke again", "s"),
+    survivor=_c("Int64", "CONNECTIONS.connection that survived it"),
+)
+
+CAPTURES = _table(
+    "CAPTURES",
+    "one file: what it holds and how good it is",
+    point=_c("string", "capture point"),
+    capture=_c("string", "file name as shown to the user"),
+    path=_c("string", "path as given"),
+    file=_c("Int64", "number in reading order at this point"),
+    bytes=_c("Int64", "size", "bytes"),
+    packets=_c("Int64", "records, of any protocol"),
+    segments=_c("Int64", "TCP segments decoded"),
+    resets=_c("Int64", "RST frames"),
+    first=_c(TIME, "first packet of any protocol"),
+    last=_c(TIME, "last packet of any protocol"),
+    link_types=_c("string", "link types, by name, comma-separated"),
+    snaplen=_c("Int64", "snapshot length the file declares; null when unlimited", "bytes"),
+    cut_packets=_c("Int64", "packets captured shorter than they were"),
+    drops=_c("Int64", "packets the capturing program says it lost (pcapng statistics); null when the file does not say"),
+    unreadable=_c("Int64", "packets that look like TCP but could not be decoded"),
+    other=_c("Int64", "packets that are not TCP"),
+    backwards=_c("Int64", "times the clock went backwards by more than a second"),
+    directions=_c("boolean", "frames say whether they came in or went out"),
+)
+
+COVERAGE = _table(
+    "COVERAGE",
+    "one capture point: what it could see, said before any verdict",
+    point=_c("string", "capture point"),
+    first=_c(TIME, "first packet"),
+    last=_c(TIME, "last packet"),
+    where=_c("string", "'client', 'server', 'between' or 'unknown': on whose host it was taken, for most of its connections"),
+    where_basis=_c("string", "what that rests on, one sentence"),
+    directions=_c("string", "'both', 'one' (only one direction of most connections) or 'unknown'"),
+    only_resets=_c("boolean", "practically nothing but resets: a capture filter dropped the rest"),
+    drops=_c("Int64", "packets known to be lost; null when nothing says"),
+    unseen_acked=_c("Int64", "connections in which bytes were acknowledged that the capture does not hold"),
+    local_hosts=_c("string", "addresses of the capturing host, comma-separated, as far as directions tell"),
+    hosts=_c("string", "addresses seen, the busiest first, comma-separated, at most 20"),
+    connections=_c("Int64", "connections seen"),
+    sentence=_c("string", "all of it in one or two sentences"),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is judged
+
+ENDINGS = _table(
+    "ENDINGS",
+    "one connection life that ended badly, with the facts of its first effective reset (section B.1 of the fact base)",
+    # identity
+    ending=_c("string", "identity, 'r1', 'r2' … in time order; 's1' … for silences"),
+    kind=_c("string", "'reset', 'silence', 'fin_midway' or 'log_only'"),
+    point=_c("string", "capture point whose facts are judged"),
+    capture=_c("string", "file of the reset"),
+    frame=_c("Int64", "frame of the reset; of the last packet for a silence"),
+    stream=_c("Int64", "Wireshark's tcp.stream in that file"),
+    connection=_c("Int64", "CONNECTIONS.connection at that point"),
+    time=_c(TIME, "when"),
+    client_ip=_c("string", "client address"),
+    client_port=_c("Int64", "client port"),
+    server_ip=_c("string", "server address"),
+    server_port=_c("Int64", "server port"),
+    client=_c("string", "ip:port of the client, as sentences show it"),
+    server=_c("string", "ip:port of the server, as sentences show it"),
+    roles_known=_c("boolean", "a SYN or SYN-ACK was seen"),
+    apparent_sender=_c("string", "'client' or 'server': whose address the reset carries"),
+    sender=_c("string", "ip:port whose address the reset carries"),
+    peer=_c("string", "ip:port of the other end"),
+    # the packet
+    has_ack=_c("boolean", "RST with ACK"),
+    seq_delta=_c("Int64", "reset's sequence number minus the highest that end had sent", "bytes", "null without earlier packets of it"),
+    ack_delta=_c("Int64", "reset's acknowledgement minus the highest the peer had sent", "bytes", "null without ACK"),
+    in_window=_c("boolean", "acceptable at the receiver by its last advertised window (RFC 9293 3.10.7.4)"),
+    window=_c("Int64", "raw window field"),
+    window_zero=_c("boolean", "window field is 0"),
+    has_timestamps=_c("boolean", "the reset carries TCP timestamps"),
+    timestamps_negotiated=_c("boolean", "this connection uses timestamps"),
+    timestamp_continues=_c("boolean", "its timestamp fits that end's clock in this connection"),
+    ttl=_c("Int64", "TTL or hop limit of the reset"),
+    ttl_usual=_c("Int64", "usual TTL of that end: in this connection, else of that host; same class of packet where one exists"),
+    ttl_delta=_c("Int64", "ttl - ttl_usual"),
+    ttl_basis=_c("string", "'connection' or 'host': where ttl_usual comes from"),
+    ip_id=_c("Int64", "IPv4 identification; null on IPv6"),
+    ip_id_zero=_c("boolean", "IP ID is 0"),
+    ip_id_counts=_c("boolean", "that end's data segments count their IP ID up in this connection"),
+    ip_id_continues=_c("boolean", "the reset's IP ID is the next of that count (super-segments allowed for)"),
+    dont_fragment=_c("boolean", "DF set"),
+    tos_differs=_c("boolean", "TOS byte differs from that end's other segments"),
+    flow_label_same=_c("boolean", "IPv6: same flow label as that end's other segments; null on IPv4"),
+    payload_length=_c("Int64", "bytes carried by the reset", "bytes"),
+    payload_text=_c("string", "printable text carried by the reset, at most 200 characters"),
+    checksum_ok=_c("boolean", "TCP checksum right"),
+    live_socket=_c("boolean", "active form: RST+ACK at snd_nxt, window as a socket would advertise, timestamps continue where negotiated"),
+    # what it answers
+    trigger_frame=_c("Int64", "the packet of the other end that it answers, or the last one before it"),
+    trigger_kind=_c("string", "'syn', 'syn_ack', 'data', 'fin', 'ack', 'keepalive', 'window_probe' or 'reset'; null when nothing came before"),
+    trigger_delay=_c("Float64", "reset minus trigger", "s"),
+    answers_trigger=_c("boolean", "its numbers are exactly RFC 9293's reply to the trigger (3.10.7.1)"),
+    trigger_had_ack=_c("boolean", "the trigger carried ACK"),
+    rtt_usual=_c("Float64", "usual answer time of that end at this capture point", "s"),
+    too_fast=_c("boolean", "it came in less than half the round trip to that end after its trigger"),
+    idle_gap=_c("Float64", "silence before the trigger (or before the reset, when nothing triggered it)", "s"),
+    # the connection's state
+    stage=_c("string", "'syn', 'syn_ack', 'established' (no payload yet), 'data' or 'closing' (a FIN was seen)"),
+    duration=_c("Float64", "first packet to reset", "s"),
+    handshake=_c("boolean", "the handshake is in the capture"),
+    client_bytes=_c("Int64", "payload sent by the client before the reset", "bytes"),
+    server_bytes=_c("Int64", "payload sent by the server before the reset", "bytes"),
+    sender_bytes=_c("Int64", "payload sent by the apparent sender before the reset", "bytes"),
+    peer_bytes=_c("Int64", "payload sent by the other end before the reset", "bytes"),
+    sender_fin=_c("boolean", "the apparent sender had sent a FIN"),
+    peer_fin=_c("boolean", "the other end had sent a FIN"),
+    both_fins_acked=_c("boolean", "both FINs had been acknowledged"),
+    peer_data_after_sender_fin=_c("boolean", "the other end sent data after that FIN"),
+    since_sender_fin=_c("Float64", "reset minus the apparent sender's FIN", "s"),
+    sender_fin_to_peer_data=_c("Float64", "that FIN to the data that followed it", "s"),
+    peer_acked_fin_first=_c("boolean", "the other end acknowledged that FIN before it sent that data"),
+    unacked_sender=_c("Int64", "bytes of the apparent sender not acknowledged at the reset", "bytes"),
+    unacked_peer=_c("Int64", "bytes of the other end not acknowledged at the reset", "bytes"),
+    peer_bytes_since_sender_data=_c("Int64", "bytes the other end sent after the apparent sender's last payload", "bytes"),
+    since_peer_data=_c("Float64", "reset minus the other end's last payload", "s"),
+    since_sender_data=_c("Float64", "reset minus the apparent sender's last payload", "s"),
+    peer_was_sending=_c("boolean", "payload of the other end arrived within a round trip (at least 50 ms) before the reset"),
+    retransmissions=_c("Int64", "retransmissions by the other end running when the reset came"),
+    sender_retransmissions=_c("Int64", "retransmissions by the apparent sender running when the reset came"),
+    keepalives_unanswered=_c("Int64", "keepalive probes of the apparent sender that nothing answered before the reset"),
+    keepalive_interval=_c("Float64", "their usual spacing", "s"),
+    since_keepalive=_c("Float64", "reset minus the last of them", "s"),
+    zero_window=_c("boolean", "either end had closed its window at the time"),
+    syn_frames=_c("Int64", "client SYNs seen before the reset"),
+    # after the reset, and around it
+    copies=_c("Int64", "other frames that carry a reset of this connection"),
+    burst=_c("Int64", "resets of the same end within two seconds with different sequence numbers, each without a trigger of its own"),
+    data_after_reset=_c("boolean", "genuine new payload of the apparent sender after its reset (beyond reordering)"),
+    peer_data_after=_c("boolean", "payload of the other end after the reset"),
+    both_ends_reset=_c("boolean", "both ends received a reset within two seconds, neither as an answer to the other"),
+    other_reset_frame=_c("Int64", "first reset frame that carries the other end's address"),
+    reconnected=_c("Float64", "seconds until the same client opened a new connection to that server port; null when it did not", "s"),
+    retry_refused=_c("boolean", "that new connection was refused"),
+    # where the capture was taken, for this connection
+    captured_at=_c("string", "'sender', 'peer' (on that end's host), 'between' or 'unknown'"),
+    direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
+    incoming_copy=_c("boolean", "the same reset was also seen coming in; null where directions are unknown"),
+    sender_is_local=_c("boolean", "that end's other segments go out of the capturing host without coming in first"),
+    both_directions=_c("boolean", "segments of both ends are in the capture"),
+    lossless=_c("boolean", "nothing says that packets of this connection are missing"),
+    # several capture points (vantage)
+    at_sender=_c("boolean", "the same reset leaves the apparent sender's host: seen at the point taken there"),
+    absent_at_sender=_c("boolean", "a point at the apparent sender's host holds this connection's packets around the moment, and not this reset"),
+    at_peer=_c("boolean", "the same reset is seen at the other end's host"),
+    later_elsewhere=_c("boolean", "another point shows an earlier reset of this connection: this one is a consequence"),
+    # the population
+    path_survived=_c("Float64", "longest silence that another exchange on this path survived", "s"),
+    path_failed=_c("Float64", "shortest silence after which this path failed", "s"),
+    path_failures=_c("Int64", "connections on this path that ended the same way after a silence"),
+    path_works_again=_c("boolean", "a later connection on this path worked"),
+    probe_count=_c("Int64", "connections of this client host to this server port that ended right after the handshake without payload"),
+    probe_period=_c("Float64", "their usual spacing", "s"),
+    probe_variation=_c("Float64", "its coefficient of variation"),
+    port_accepts=_c("boolean", "another connection to this server port was accepted in this capture"),
+    host_alive=_c("boolean", "that server address answered on another port or connection in this capture"),
+    same_moment=_c("Int64", "other connections of the same server reset within one second"),
+    # the application's last words (dissection)
+    application=_c("string", "'postgresql', 'tls', 'http' …; null when nothing was recognised or dissected"),
+    encrypted=_c("boolean", "the payload is encrypted"),
+    last_client_words=_c("string", "last application message of the client, its kind only"),
+    last_server_words=_c("string", "last application message of the server, its kind only"),
+    sqlstate=_c("string", "SQLSTATE of the server's last ErrorResponse"),
+    server_goodbye=_c("string", "'idle_timeout', 'shutdown', 'terminated', 'error': what the server's last words announce; null when none"),
+    client_goodbye=_c("boolean", "the client said it was leaving (PostgreSQL Terminate, TLS close_notify, HTTP Connection: close)"),
+    request_unanswered=_c("boolean", "a request was under way; null when encrypted or not dissected"),
+    transaction_open=_c("boolean", "PostgreSQL: a transaction was open (ReadyForQuery 'T' or 'E')"),
+    tls_alert=_c("string", "description of the last plaintext TLS alert"),
+    # what the logs say of it (correlation), by the event vocabulary of LOG_LINES
+    client_log_events=_c("string", "events of the log lines written by the client's side and tied to it, comma-separated; null without such lines"),
+    server_log_events=_c("string", "events of the log lines written by the server's side and tied to it, comma-separated; null without such lines"),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the logs say
+
+EVENTS: Mapping[str, str] = {
+    "reset_received": "the writer's kernel saw a reset (ECONNRESET, 104, 54, 10054)",
+    "reset_or_eof": "the writer folds an end of stream and a reset together: never evidence for a reset",
+    "broken_pipe": "the writer wrote to a connection already closed or reset (EPIPE, 32)",
+    "aborted_locally": "the writer's own stack gave up (ECONNABORTED, 103, 53, 10053)",
+    "timed_out": "no answer (ETIMEDOUT, 110, 60, 10060): nothing says that a reset was seen",
+    "refused": "a SYN was answered by a reset (ECONNREFUSED, 111, 61, 10061)",
+    "unreachable": "no route, or ICMP said so (EHOSTUNREACH, ENETUNREACH)",
+    "unexpected_end": "the stream ended in the middle of something (EOF within a transaction)",
+    "idle_timeout": "the writer closed the connection because it was idle",
+    "local_timeout": "another timer of the writer expired (statement, authentication, lock)",
+    "terminated_by_administrator": "an operator or command ended it",
+    "shutdown": "the writer is stopping",
+    "crash": "the writer, or a process of it, died",
+    "out_of_memory": "memory ran out",
+    "started": "the writer is starting or ready",
+    "opened": "a connection was accepted: gives process id and address",
+    "authenticated": "a connection was authorised: gives process id, user, database",
+    "closed": "a connection ended, as its writer saw it: gives process id and address",
+    "rejected": "the writer turned a connection away on purpose",
+    "protocol_error": "the writer could not understand its peer",
+    "request": "what was being done (a STATEMENT line, an access log entry)",
+    "detail": "belongs to another line (DETAIL, HINT, CONTEXT)",
+    "reset_sent": "the writer's kernel sent a reset (tracepoint)",
+    "closed_locally": "the writer used a connection it had closed itself: never evidence about the peer",
+}
+
+LOG_LINES = _table(
+    "LOG_LINES",
+    "one log entry (its continuation lines included) that a format recognised and that says one of EVENTS",
+    source=_c("string", "file name as shown to the user"),
+    line=_c("Int64", "number of its first line, from 1"),
+    text=_c("string", "the first line, stripped of control characters, at most 2,000 characters"),
+    format=_c("string", "id of the format that recognised it"),
+    message=_c("string", "id of the message within the format"),
+    written=_c(TIME, "time as printed, read with the printed zone, else with the zone given, else as UTC"),
+    zone=_c("string", "'printed', 'given' or 'unknown'"),
+    resolution=_c("Float64", "of the time stamp", "s"),
+    event=_c("string", "one of EVENTS"),
+    severity=_c("string", "as the writer's English would say it: LOG, ERROR, FATAL …"),
+    proves=_c("string", "what the line proves, one sentence; what it cannot tell belongs here too"),
+    writer=_c("string", "'server', 'client' or 'unknown': which end of the connection writes such a line"),
+    pid=_c("Int64", "process id of the writer's worker for this connection"),
+    session=_c("string", "session id, where the format has one"),
+    client_ip=_c("string", "client address the line names, or its process named earlier"),
+    client_port=_c("Int64", "client port the line names, or its process named earlier"),
+    server_ip=_c("string", "server address the line names"),
+    server_port=_c("Int64", "server port the line names"),
+    address_basis=_c("string", "'line' (it says so itself), 'process' (its process said so in another line); null when neither"),
+    user=_c("string", "user name"),
+    database=_c("string", "database name"),
+)
+
+MATCHES = _table(
+    "MATCHES",
+    "one log line tied to one ending",
+    ending=_c("string", "ENDINGS.ending"),
+    source=_c("string", "LOG_LINES.source"),
+    line=_c("Int64", "LOG_LINES.line"),
+    time=_c(TIME, "the line's time on the capture's clock: written minus the source's offset"),
+    event=_c("string", "LOG_LINES.event"),
+    writer=_c("string", "LOG_LINES.writer"),
+    lag=_c("Float64", "time minus the reset's time: a line comes after what it reports", "s"),
+    tie=_c("string", "'connection' (ip and port), 'process', 'host' (address only) or 'time'"),
+    tie_sentence=_c("string", "why this line belongs to this ending, one sentence"),
+)
+
+CLOCKS = _table(
+    "CLOCKS",
+    "one log source: how its clock stands to the reference capture",
+    source=_c("string", "LOG_LINES.source"),
+    offset_seconds=_c("Float64", "log minus capture, zone included; null when it could not be found", "s"),
+    spread_seconds=_c("Float64", "half-width within which the supporting pairs agree", "s"),
+    support=_c("Int64", "pairs (log line, packet) that agree with it"),
+    basis=_c("string", "'identity' (lines tied by connection), 'pattern' (times only), 'given' or 'none'"),
+    sentence=_c("string", "the same in words, zone and skew apart"),
+)
+
+UNMATCHED_LOG_LINES = _table(
+    "UNMATCHED_LOG_LINES",
+    "one log line that speaks of a broken connection and that no ending explains",
+    source=_c("string", "LOG_LINES.source"),
+    line=_c("Int64", "LOG_LINES.line"),
+    time=_c(TIME, "on the capture's clock; null without an offset"),
+    event=_c("string", "LOG_LINES.event"),
+    text=_c("string", "LOG_LINES.text"),
+    reason=_c("string", "why nothing in the capture explains it, one sentence"),
+    next_log=_c("string", "the log setting that would tie it; null when none would help"),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is concluded
+
+EVIDENCE = _table(
+    "EVIDENCE",
+    "one sign of one hypothesis (cause and origin) for one ending; kept for the winner and the runner-up",
+    ending=_c("string", "ENDINGS.ending"),
+    cause=_c("string", "cause id"),
+    origin=_c("string", "'sender', 'path' or 'none'"),
+    rank=_c("Int64", "1 winner, 2 runner-up"),
+    sign=_c("string", "sign id, unique within its cause"),
+    held=_c("boolean", "true, false, or null: could not be seen"),
+    weight=_c("Int64", "what it counted, 0 when its group had already counted", "decibans"),
+    sentence=_c("string", "what was looked for, with this ending's values"),
+    frames=_c("object", "list of (capture, frame) that show it"),
+    log_lines=_c("object", "list of (source, line) that show it"),
+)
+
+FINDINGS = _table(
+    "FINDINGS",
+    "one ending, judged",
+    ending=_c("string", "ENDINGS.ending"),
+    reset_by=_c("string", "'client', 'server', 'middlebox' or 'undetermined'"),
+    confidence=_c("Float64", "probability of reset_by; null when undetermined"),
+    cause=_c("string", "cause id or 'unexplained'"),
+    cause_confidence=_c("Float64", "probability of cause; null when unexplained"),
+    emitter=_c("string", "'socket', 'kernel', 'host_filter', 'device' or 'unknown'"),
+    proof=_c("string", "what makes it proof ('both ends', 'outgoing at its host', 'kernel trace'); null when it is inference"),
+    harmless=_c("boolean", "nothing was lost; null where that cannot be known"),
+    alternatives=_c("object", "list of {'cause', 'reset_by', 'confidence'}, the likeliest first"),
+    sentence=_c("string", "who, why and how sure, one sentence"),
+    next_capture=_c("string", "the one capture that would decide; null when decided"),
+    next_log=_c("string", "the one log setting that would tie or decide; null when none"),
+)
+
+INCIDENTS = _table(
+    "INCIDENTS",
+    "findings that belong together by time, hosts and cause",
+    incident=_c("string", "identity, 'i1' … the top one first"),
+    reset_by=_c("string", "as in FINDINGS"),
+    confidence=_c("Float64", "lowest of its members' confidences in reset_by; null when undetermined"),
+    cause=_c("string", "cause id or 'unexplained'"),
+    cause_confidence=_c("Float64", "lowest of its members'; null when unexplained"),
+    harmless=_c("boolean", "all its members are"),
+    first=_c(TIME, "first ending"),
+    last=_c(TIME, "last ending"),
+    resets=_c("Int64", "endings in it"),
+    logged=_c("Int64", "of these, tied to log lines"),
+    clients=_c("object", "list of client addresses, at most 20"),
+    servers=_c("object", "list of server ip:port, at most 20"),
+    endings=_c("object", "list of ENDINGS.ending"),
+    sentence=_c("string", "what happened, one sentence"),
+    remedy=_c("string", "what to change"),
+)
+
+TABLES: tuple[Table, ...] = (
+    RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, CAPTURES, COVERAGE, ENDINGS,
+    LOG_LINES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, EVIDENCE, FINDINGS, INCIDENTS,
+)  # fmt: skip
