@@ -35,6 +35,7 @@ class Diagnosis:
     incidents: pd.DataFrame
     traffic: pd.DataFrame
     notices: tuple[Notice, ...] = ()
+    causes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id: title, mechanism, remedy, confirm, lookalikes, references
     settings: dict[str, Any] = field(default_factory=dict)  # what was asked for, and the versions of what ran
 
     @cached_property

@@ -173,6 +173,7 @@ PACKETS = _table(
     copy_of=_c("Int64", "frame of the first sighting, when this frame shows the same packet again (-i any, SPAN, router)"),
     retransmission=_c("boolean", "payload, SYN or FIN that this direction had already sent; false on copies and keepalive probes"),
     keepalive=_c("boolean", "a keepalive probe: one byte before snd_nxt, 0 or 1 byte long (RFC 9293 3.8.4)"),
+    words=_c("string", "the application's messages that end in this segment, kinds only ('Query', 'ErrorResponse 25P03'); null unless dissected"),
 )
 
 CONNECTIONS = _table(
@@ -247,6 +248,19 @@ GAPS = _table(
     connections=_c("Int64", "connections on this path"),
     longest_survived=_c("Float64", "longest silence after which both directions spoke again", "s"),
     survivor=_c("Int64", "CONNECTIONS.connection that survived it"),
+)
+
+TRAFFIC = _table(
+    "TRAFFIC",
+    "one minute at one capture point between one client address and one server port: what became of connections",
+    point=_c("string", "capture point"),
+    minute=_c(TIME, "start of the minute"),
+    client_ip=_c("string", "client address"),
+    server_ip=_c("string", "server address"),
+    server_port=_c("Int64", "server port"),
+    opened=_c("Int64", "connections whose first packet fell into it"),
+    ended_well=_c("Int64", "connections that ended well in it"),
+    reset=_c("Int64", "connections whose last packet fell into it and that were reset"),
 )
 
 CAPTURES = _table(
@@ -574,6 +588,6 @@ INCIDENTS = _table(
 )
 
 TABLES: tuple[Table, ...] = (
-    RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, CAPTURES, COVERAGE, ENDINGS,
+    RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, TRAFFIC, CAPTURES, COVERAGE, ENDINGS,
     LOG_LINES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, EVIDENCE, FINDINGS, INCIDENTS,
 )  # fmt: skip
