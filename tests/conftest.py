@@ -1,7 +1,7 @@
 """Fixtures for what a machine may lack: root and the kernel's trace, tshark, a browser.
 
-A test that needs one of them takes the fixture and is skipped with a sentence where it is missing. Continuous integration sets
-``PCAPREPORT_REQUIRE_LAB=1`` and ``PCAPREPORT_REQUIRE_TOOLS=1``: then the same sentence is a failure.
+A test that needs one of them takes the fixture and is skipped with a sentence where it is missing. Continuous
+integration sets ``PCAPREPORT_REQUIRE_LAB=1`` and ``PCAPREPORT_REQUIRE_TOOLS=1``: then the same sentence is a failure.
 """
 
 import os
@@ -51,7 +51,7 @@ def find_chromium() -> str | None:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    """Root, network namespaces and the trace of resets, for one test module at a time: names and trace are the machine's."""
+    """Root, network namespaces and the trace of resets. One module at a time: names and trace are the whole machine's."""
     obstacle = lab_obstacle()
     if obstacle:
         missing(obstacle, "PCAPREPORT_REQUIRE_LAB")

@@ -20,7 +20,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ["requirements.txt", "requirements-dev.txt"]
 
 
-# --- Requirements ------------------------------------------------------------------------------------------------------
+# --- Requirements -----------------------------------------------------------------------------------------------------
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ def test_developing_uses_the_versions_of_running() -> None:
     assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
 
 
-# --- The package -------------------------------------------------------------------------------------------------------
+# --- The package ------------------------------------------------------------------------------------------------------
 
 
 def test_wheel_holds_the_analyzer_and_its_data_and_nothing_else(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_wheel_holds_the_analyzer_and_its_data_and_nothing_else(tmp_path: Path) 
     }
 
 
-# --- Who imports whom --------------------------------------------------------------------------------------------------
+# --- Who imports whom -------------------------------------------------------------------------------------------------
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -150,7 +150,7 @@ def test_the_spine_of_the_design_stands() -> None:
     assert {f"analyzer.{name}" for name in SPINE} <= set(MODULES)
 
 
-# --- Start-up ----------------------------------------------------------------------------------------------------------
+# --- Start-up ---------------------------------------------------------------------------------------------------------
 
 
 def loaded_by(code: str) -> set[str]:
@@ -170,7 +170,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by(run + "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code") == set()
 
 
-# --- What a machine may lack -------------------------------------------------------------------------------------------
+# --- What a machine may lack ------------------------------------------------------------------------------------------
 
 
 def test_what_is_missing_skips_here_and_fails_where_required(monkeypatch: pytest.MonkeyPatch) -> None:
