@@ -13,7 +13,9 @@ help:  ## list these words
 # Exit status 1 means that a harmful reset was found: that is what the demo shows.
 demo:  ## analyse a shipped capture with its log, and say where the report is
 	@tools/setup.sh run
+	@rm -f $(DEMO_REPORT)
 	@$(BIN)/pcapreport analyze $(DEMO_CASE)/server.pcap --log $(DEMO_CASE)/postgresql.log -o $(DEMO_REPORT) || [ $$? -eq 1 ]
+	@test -s $(DEMO_REPORT)
 	@echo "The report: $(CURDIR)/$(DEMO_REPORT)  file://$(CURDIR)/$(DEMO_REPORT)"
 
 # pytest comes last: its summary is the last line.

@@ -51,7 +51,7 @@ def find_chromium() -> str | None:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    """Root, network namespaces and the trace of resets. One module at a time: names and trace are the whole machine's."""
+    """Root, network namespaces and the trace of resets. One module at a time: both are the whole machine's."""
     obstacle = lab_obstacle()
     if obstacle:
         missing(obstacle, "PCAPREPORT_REQUIRE_LAB")
