@@ -56,7 +56,7 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086  # one word per package
     apt_install $missing || true
     missing=$(missing_packages | paste -sd ' ')
-    [ -z "$missing" ] || say "please install $missing (Debian, Ubuntu: sudo apt-get install $missing); what needs them is left out."
+    [ -z "$missing" ] || say "please install $missing (Debian, Ubuntu: sudo apt-get install $missing); what depends on it is left out."
 fi
 
 # --- Python and the virtual environment ----------------------------------------------------------------------------------
