@@ -1,0 +1,70 @@
+"""tcpdump at the capture points: started when it says it listens, stopped when its buffers are written, failed if it lost a packet.
+
+What the captures show is read elsewhere.
+"""
+
+import re
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from captures.lab.network import Namespace
+
+LISTEN_SECONDS = 10.0  # how long tcpdump may take to open its interface
+FLUSH_SECONDS = 1.2  # a kernel block is handed to tcpdump after at most one second
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A running tcpdump."""
+
+    point: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    said: Path  # its standard error: the interface, then the counters
+
+    def files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.pcap*"))
+
+
+def start(point: str, machine: Namespace, line: str, folder: Path) -> Capture:
+    """Run a tcpdump command line in a folder of its own, as a person would in a shell, and wait until it listens."""
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)  # tcpdump gives up root before it rotates
+    said = folder / "tcpdump.stderr"
+    with said.open("wb") as stderr:
+        process = machine.spawn("sh", "-c", line, cwd=folder, stderr=stderr, start_new_session=True)
+    deadline = time.monotonic() + LISTEN_SECONDS
+    while "listening on" not in said.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"tcpdump on the {point} does not listen: {said.read_text().strip()}")
+        time.sleep(0.02)
+    return Capture(point, folder, process, said)
+
+
+def stop(captures: list[Capture]) -> dict[str, dict[str, int]]:
+    """Stop every tcpdump; its counters by point. A lost packet fails the case: its captures could prove nothing."""
+    time.sleep(FLUSH_SECONDS)
+    counters = {}
+    for capture in captures:
+        _interrupt(capture.process)
+        words = capture.said.read_text()
+        found = {
+            name: int(count)
+            for count, name in re.findall(r"(\d+) packets? (captured|received by filter|dropped by \w+)", words)
+        }
+        if not found:
+            raise RuntimeError(f"tcpdump on the {capture.point} gave no counters: {words.strip()}")
+        if any(count for name, count in found.items() if name.startswith("dropped")):
+            raise RuntimeError(f"tcpdump on the {capture.point} lost packets: {words.strip()}")
+        counters[capture.point] = found
+    return counters
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        # The shell ignores nothing and tcpdump prints its counters on an interrupt: what Ctrl-C does in a terminal.
+        subprocess.run(["kill", "-s", str(int(signal.SIGINT)), "--", f"-{process.pid}"], check=False)
+    process.wait(timeout=LISTEN_SECONDS)

@@ -1,0 +1,123 @@
+"""What a case's script is handed: the machines, the captures, the servers, and the words to say what must be found.
+
+It acts and takes notes; whether the notes are true is for the witnesses.
+"""
+
+import datetime
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from captures.lab import capturing, postgres
+from captures.lab.case_file import Connection, Log
+from captures.lab.network import Namespace, Network
+from captures.lab.witnesses import address
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ZONE = "Asia/Tokyo"
+
+
+class HasDescriptor(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Lab:
+    """One case while it is played."""
+
+    def __init__(self, network: Network, scratch: Path, folder: Path, cleanup: ExitStack):
+        self.network = network
+        self.machines = network.build(cleanup)
+        self.client: Namespace = self.machines["client"]
+        self.router: Namespace = self.machines["router"]
+        self.server: Namespace = self.machines["server"]
+        self.server_address = network.server_address
+        self.folder = folder
+        self.captures: list[capturing.Capture] = []
+        self.connections: list[Connection] = []
+        self.rest: list[Connection] = []
+        self.logs: list[Log] = []
+        self.software: list[str] = []
+        self.forged = 0
+        self._scratch, self._cleanup = scratch, cleanup
+
+    def listen(self, options: str = "", **lines: str) -> None:
+        """Start the captures. ``options`` go to every tcpdump; a whole command line may be given for one point."""
+        interfaces = {"client": "eth0", "router": "toclient", "server": "eth0"}
+        for point, interface in interfaces.items():
+            line = lines.get(point, f"exec tcpdump -i {interface} -Z root --immediate-mode -w {point}.pcap {options}")
+            self.captures.append(capturing.start(point, self.machines[point], line, self._scratch / "captures" / point))
+
+    def postgres(self, **settings: str | int) -> postgres.Cluster:
+        """A PostgreSQL on the server; its log is part of the case."""
+        self.software.append(postgres.version())
+        self.logs.append(Log("postgresql.log", "postgresql", str(settings.get("log_timezone", ZONE)), "server"))
+        return postgres.Cluster(
+            self.server, self.server_address, self._scratch / "cluster", self.folder / "postgresql.log", **settings
+        )
+
+    def client_log(self, name: str) -> logging.Logger:
+        """The client application's log, written by Python's own logging in the client's zone."""
+        self.logs.append(Log("client.log", "python", ZONE, "client"))
+        handler = logging.FileHandler(self.folder / "client.log", encoding="utf-8")
+        handler.setFormatter(_ClientFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger = logging.Logger(name)
+        logger.addHandler(handler)
+        self._cleanup.callback(handler.close)
+        return logger
+
+    def connect(self, port: int) -> socket.socket:
+        """A plain TCP connection from the client to the server."""
+        with self.client:
+            return socket.create_connection((self.server_address, port), timeout=10)
+
+    def expect(self, connection: HasDescriptor | tuple[str, str], **label: Any) -> None:
+        """What must be found for this connection: the fields of ``Connection``. To be called while it is open."""
+        client, server = connection if isinstance(connection, tuple) else addresses(connection)
+        self.connections.append(Connection(client=client, server=server, **label))
+
+    def expect_rest(self, port: int, **label: Any) -> None:
+        """What must be found for every connection to this port that was reset and is not named otherwise."""
+        self.rest.append(Connection(client="", server=address(self.server_address, port), **label))
+
+    def forge(self, program: str, *arguments: str) -> None:
+        """Run a Python program on the router that prints one line for each reset it sends."""
+        done = self.router.run(sys.executable, "-c", program, *arguments)
+        self.forged += len(done.splitlines())
+
+
+def addresses(connection: HasDescriptor) -> tuple[str, str]:
+    """The two ends of an open connection: client, server."""
+    with socket.socket(fileno=_duplicate(connection)) as handle:
+        return address(*handle.getsockname()[:2]), address(*handle.getpeername()[:2])
+
+
+def installed(*command: str) -> str:
+    """The first line of what a program says about its version."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    return re.sub(r" \(Git .*", "", (done.stdout or done.stderr).splitlines()[0]).rstrip(".")
+
+
+def _duplicate(connection: HasDescriptor) -> int:
+    return os.dup(connection.fileno())
+
+
+class _ClientFormatter(logging.Formatter):
+    """Local time in the client's zone; files are named as on a machine where the application is installed in /opt/shop."""
+
+    @staticmethod
+    def converter(seconds: float | None) -> Any:
+        return datetime.datetime.fromtimestamp(seconds or 0, ZoneInfo(ZONE)).timetuple()
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        kind: tuple[type[BaseException], BaseException, TracebackType | None] = ei
+        text = "".join(traceback.format_exception(*kind)).rstrip()
+        return text.replace(sys.prefix, "/opt/shop").replace(str(REPOSITORY), "/opt/shop")

@@ -1,0 +1,142 @@
+"""A real PostgreSQL cluster in a temporary folder, with its own log, and what clients do to a connection of it.
+
+The cluster is never the machine's own, and never outlives the lab.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from captures.lab.network import Namespace, command
+
+BINARIES = max(
+    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=Path("/nonexistent")
+)
+DEBIAN_PREFIX = "%m [%p] %q%u@%d "
+READY_SECONDS = 20.0
+SETTINGS: dict[str, str | int] = {
+    "listen_addresses": "*",
+    "unix_socket_directories": "",
+    "port": 5432,
+    "ssl": "off",
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_connections": 40,
+    "autovacuum": "off",
+    "log_timezone": "Asia/Tokyo",
+    "log_line_prefix": DEBIAN_PREFIX,
+    "log_connections": "on",
+    "log_disconnections": "on",
+}
+
+
+class Cluster:
+    """A running server; it logs to ``log`` and is reached by ``connect``."""
+
+    def __init__(self, machine: Namespace, address: str, folder: Path, log: Path, **settings: str | int):
+        self.machine, self.address, self.folder, self.log = machine, address, folder, log
+        self.settings = SETTINGS | settings
+        self._initialise()
+        self._start()
+
+    def connect(self, **options: Any) -> psycopg.Connection[Any]:
+        """A connection from the machine that the calling thread is in."""
+        return psycopg.connect(self.dsn(), autocommit=True, **options)
+
+    def dsn(self) -> str:
+        return (
+            f"host={self.address} port={self.settings['port']} user=shop dbname=shop sslmode=disable gssencmode=disable"
+        )
+
+    def kill(self) -> None:
+        """SIGKILL the server and all its children at once, as when their container is killed."""
+        children = command("ps", "-o", "pid=", "--ppid", str(self.process.pid)).split()
+        everybody = [self.process.pid, *map(int, children)]
+        for signal_number in (
+            signal.SIGSTOP,
+            signal.SIGKILL,
+        ):  # stopped first: nobody sees a sibling die and says goodbye
+            for pid in everybody:
+                os.kill(pid, signal_number)
+        self.process.wait()
+
+    def _initialise(self) -> None:
+        self.folder.mkdir(mode=0o700)
+        shutil.chown(self.folder, "postgres", "postgres")
+        self._postgres(
+            "initdb",
+            "-D",
+            str(self.folder),
+            "-U",
+            "shop",
+            "--auth=trust",
+            "--no-sync",
+            "--no-instructions",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        )
+        self._postgres("postgres", "--single", "-D", str(self.folder), "postgres", stdin=b"CREATE DATABASE shop")
+        lines = [f"{name} = '{value}'\n" for name, value in self.settings.items()]
+        with (self.folder / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(lines)
+        with (self.folder / "pg_hba.conf").open("a") as access:
+            access.write("host all all all trust\n")
+
+    def _postgres(self, program: str, *arguments: str, stdin: bytes = b"") -> None:
+        done = subprocess.run(
+            [BINARIES / program, *arguments],
+            input=stdin,
+            capture_output=True,
+            user="postgres",
+            group="postgres",
+            extra_groups=[],
+            cwd="/",
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr.decode().strip()}")
+
+    def _start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = self.machine.spawn(
+                str(BINARIES / "postgres"),
+                "-D",
+                str(self.folder),
+                stderr=log,
+                user="postgres",
+                group="postgres",
+                extra_groups=[],
+                cwd="/",
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while "database system is ready to accept connections" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not start: {self.log.read_text().strip()}")
+            time.sleep(0.05)
+
+
+def abort(connection: psycopg.Connection[Any]) -> None:
+    """Close the socket under the driver with SO_LINGER {1, 0}: no goodbye, no FIN, a reset."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as handle:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, connection.fileno())
+    os.close(nowhere)
+
+
+def version() -> str:
+    return (
+        command(str(BINARIES / "postgres"), "--version")
+        .strip()
+        .removeprefix("postgres (")
+        .replace(") ", " ", 1)
+        .split(" (")[0]
+    )

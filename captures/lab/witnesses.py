@@ -1,0 +1,264 @@
+"""Who really sent each reset: the kernel's trace, the firewall's counters and the captures at both ends, laid side by side.
+
+A label is confirmed or the case fails. Nothing here guesses: a reset that the witnesses do not explain is a contradiction.
+"""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from captures.lab.case_file import Connection, Emitter, Side
+from captures.lab.network import Namespace, command
+
+TRACEFS = Path("/sys/kernel/tracing")
+SAME_PACKET_SECONDS = 0.020  # between two points, or between the trace and a capture: one clock, no delay on the wire
+
+# What the kernel says when a live socket resets. Any other reason is its answer to a packet that has no socket to go to.
+SOCKET_REASONS = {
+    "TCP_ABORT_ON_CLOSE",
+    "TCP_ABORT_ON_LINGER",
+    "TCP_ABORT_ON_MEMORY",
+    "TCP_DISCONNECT_WITH_DATA",
+    "TCP_KEEPALIVE_TIMEOUT",
+    "TCP_STATE",
+}
+ANSWER_REASONS = {"NO_SOCKET", "TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NOT_SPECIFIED"}
+# The kernel's reason settles these causes; of the others it says nothing.
+REASONS_OF_CAUSE = {
+    "abortive_close": {"TCP_STATE"},
+    "connection_refused": {"NO_SOCKET"},
+    "connection_state_lost": ANSWER_REASONS,
+    "data_after_close": ANSWER_REASONS,
+    "health_probe": {"TCP_STATE"},
+    "keepalive_timeout": {"TCP_KEEPALIVE_TIMEOUT"},
+    "server_timeout": ANSWER_REASONS,
+    "unread_data_at_close": {"TCP_ABORT_ON_CLOSE"},
+}
+
+
+class Contradiction(Exception):
+    """The witnesses do not confirm what the case says."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The kernel sent a reset. It names neither a namespace nor the sender's process, only the address pair."""
+
+    time: float
+    source: str
+    destination: str
+    reason: str
+
+
+@dataclass
+class Reset:
+    """One reset, wherever it was seen."""
+
+    time: float
+    source: str
+    destination: str
+    sequence: int
+    flags: str
+    window: int
+    seen_at: dict[str, int] = field(default_factory=dict)  # point -> frame number
+    ttl: dict[str, int] = field(default_factory=dict)
+    traced: str | None = None
+    sent_by: Side | None = None
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """Everything the witnesses said: the case's witness.json."""
+
+    packets: dict[str, dict[str, int]]  # tcpdump's own counters, by point
+    trace: list[Traced]
+    rules: dict[str, dict[str, int]]  # machine -> firewall rule -> packets that met it
+    forged: int  # resets that the case itself put on the wire, from the router
+    resets: list[Reset]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Trace:
+    """The tracepoint tcp:tcp_send_reset, in a trace buffer of our own."""
+
+    def __enter__(self) -> "Trace":
+        if not (TRACEFS / "instances").exists():
+            command("mount", "-t", "tracefs", "nodev", str(TRACEFS))
+        self._folder = TRACEFS / "instances" / "pcapreport-lab"
+        if self._folder.exists():
+            self._folder.rmdir()
+        self._folder.mkdir()
+        (self._folder / "trace_clock").write_text("mono")
+        (self._folder / "events/tcp/tcp_send_reset/enable").write_text("1")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self._folder / "events/tcp/tcp_send_reset/enable").write_text("0")
+        self._folder.rmdir()
+
+    def read(self) -> list[Traced]:
+        since_boot = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+        pattern = re.compile(r" (\d+\.\d+): tcp_send_reset: .* src=(\S+) dest=(\S+) .* reason=(\S+)")
+        found = pattern.findall((self._folder / "trace").read_text())
+        return [
+            Traced(round(float(at) + since_boot, 6), source, destination, reason)
+            for at, source, destination, reason in found
+        ]
+
+
+def rules(machine: Namespace) -> dict[str, int]:
+    """The machine's REJECT and DROP rules, and how many packets met each."""
+    saved = "".join(machine.run(program, "-c") for program in ("iptables-save", "ip6tables-save"))
+    found = re.findall(r"^\[(\d+):\d+\] (-A .*-j (?:REJECT|DROP).*)$", saved, re.MULTILINE)
+    return {rule: int(packets) for packets, rule in found}
+
+
+def resets(files: dict[str, list[Path]]) -> list[Reset]:
+    """Every reset in the captures; the same packet at several points is one."""
+    found: list[Reset] = []
+    for point, paths in files.items():
+        before = len(found)
+        for path in paths:
+            for frame, at, source, destination, sequence, flags, window, ttl in _reset_frames(path):
+                known = next(
+                    (
+                        reset
+                        for reset in found
+                        if (reset.source, reset.destination, reset.sequence) == (source, destination, sequence)
+                        and abs(reset.time - at) < SAME_PACKET_SECONDS
+                        and (point not in reset.seen_at or found.index(reset) >= before)
+                    ),
+                    None,
+                )
+                if known is None:
+                    found.append(known := Reset(at, source, destination, sequence, flags, window))
+                known.time = min(known.time, at)
+                known.seen_at.setdefault(point, frame)
+                known.ttl.setdefault(point, ttl)
+    return sorted(found, key=lambda reset: reset.time)
+
+
+def judge(testimony: Testimony, connections: Iterable[Connection]) -> list[Connection]:
+    """Name the sender of every reset and hold the labels against it; the labels, with what made each reset."""
+    labels = {connection.client: connection for connection in connections}
+    _name_senders(testimony, labels)
+    unlabelled = {_client_of(reset, labels) for reset in testimony.resets} - labels.keys()
+    if unlabelled:
+        raise Contradiction(f"connections with a reset but no label: {', '.join(sorted(unlabelled))}")
+    by_client = {name: [reset for reset in testimony.resets if _client_of(reset, labels) == name] for name in labels}
+    return [_confirm(connection, by_client[connection.client]) for connection in labels.values()]
+
+
+def _reset_frames(path: Path) -> Iterable[tuple[int, float, str, str, int, str, int, int]]:
+    columns = "frame.number frame.time_epoch ip.src ipv6.src tcp.srcport ip.dst ipv6.dst tcp.dstport tcp.seq_raw tcp.flags.str tcp.window_size_value ip.ttl ipv6.hlim"
+    done = subprocess.run(
+        [
+            "tshark",
+            "-n",
+            "-r",
+            str(path),
+            "-Y",
+            "tcp.flags.reset==1",
+            "-T",
+            "fields",
+            *(part for name in columns.split() for part in ("-e", name)),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in done.stdout.splitlines():
+        frame, at, v4, v6, port, to_v4, to_v6, to_port, sequence, flags, window, ttl, hops = line.split("\t")
+        yield (
+            int(frame),
+            float(at),
+            address(v4 or v6, port),
+            address(to_v4 or to_v6, to_port),
+            int(sequence),
+            flags.replace("·", ""),
+            int(window),
+            int(ttl or hops),
+        )
+
+
+def address(host: str, port: str | int) -> str:
+    """address:port as it is written everywhere in the corpus and by the kernel."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _client_of(reset: Reset, labels: dict[str, Connection]) -> str:
+    return reset.destination if reset.destination in labels else reset.source
+
+
+def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
+    devices = (
+        sum(sum(met.values()) for machine, met in testimony.rules.items() if machine.startswith("router"))
+        + testimony.forged
+    )
+    for reset in testimony.resets:
+        apparent: Side = "server" if reset.destination == _client_of(reset, labels) else "client"
+        spoken = [
+            event.reason
+            for event in testimony.trace
+            if (event.source, event.destination) == (reset.source, reset.destination)
+            and abs(event.time - reset.time) < SAME_PACKET_SECONDS
+        ]
+        reset.traced = spoken[0] if spoken else None
+        left_home = apparent in reset.seen_at
+        filtered = any(testimony.rules.get(apparent, {}).values())
+        if left_home and (spoken or filtered):
+            reset.sent_by = apparent
+        elif not left_home and not spoken and devices:
+            reset.sent_by = "middlebox"
+        else:
+            raise Contradiction(
+                f"reset {reset.source} -> {reset.destination} at {reset.time:.6f}: seen at {', '.join(reset.seen_at)}, "
+                f"kernel's trace {reset.traced}, {devices} packets met a device's rule"
+            )
+    by_device = sum(reset.sent_by == "middlebox" for reset in testimony.resets)
+    if by_device > devices:
+        raise Contradiction(f"{by_device} resets came from no endpoint, but only {devices} packets met a device's rule")
+
+
+def _emitter(reset: Reset) -> Emitter:
+    """What on the sender's side made this reset."""
+    if reset.sent_by == "middlebox":
+        return "device"
+    if reset.traced is None:
+        return "host_filter"
+    return "socket" if reset.traced in SOCKET_REASONS else "kernel"
+
+
+def _confirm(connection: Connection, seen: list[Reset]) -> Connection:
+    name = f"{connection.client} -> {connection.server}"
+    if connection.ending != "reset":
+        if seen:
+            raise Contradiction(f"{name} should end as {connection.ending}, but was reset at {seen[0].time:.6f}")
+        return connection
+    if not seen:
+        raise Contradiction(f"{name} should be reset, but no capture shows a reset")
+    _compare(name, seen[0], connection.reset_by, connection.cause)
+    sights = {}
+    for view, sight in connection.at.items():
+        there = [reset for reset in seen if view in reset.seen_at]
+        if not there:
+            raise Contradiction(f"{name}: no reset at the {view}")
+        _compare(f"{name} at the {view}", there[0], sight.reset_by, sight.cause)
+        sights[view] = replace(sight, emitter=_emitter(there[0]))
+    for view in connection.decidable_at:
+        if view != "both" and view not in seen[0].seen_at and view not in connection.at:
+            raise Contradiction(f"{name}: called decidable at the {view}, where its first reset never passed")
+    return replace(connection, emitter=_emitter(seen[0]), at=sights)
+
+
+def _compare(name: str, reset: Reset, reset_by: str | None, cause: str | None) -> None:
+    if reset.sent_by != reset_by:
+        raise Contradiction(f"{name}: the label says {reset_by}, the witnesses say {reset.sent_by}")
+    if reset.traced and reset.traced not in REASONS_OF_CAUSE.get(cause or "", {reset.traced}):
+        raise Contradiction(f"{name}: the label says {cause}, the kernel says {reset.traced}")
