@@ -28,7 +28,7 @@ fi
 apt_install() {
     command -v apt-get >/dev/null && [ "${as_root[*]:-}" != false ] || return 1
     say "installing $*"
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
     "${apt[@]}" update >&2 || true
     if [[ " $* " == *" postgresql "* ]]; then
         # The lab starts servers of its own: the package must not start one.
@@ -45,7 +45,8 @@ have() { PATH="$PATH:/usr/sbin:/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' '
 # What is needed, as program:package.
 tools=(tshark:tshark)
 if [ "$what" = dev ]; then
-    tools+=(tcpdump:tcpdump ip:iproute2 sysctl:procps iptables:iptables nft:nftables conntrack:conntrack postgres:postgresql)
+    tools+=(tcpdump:tcpdump ip:iproute2 ethtool:ethtool sysctl:procps)
+    tools+=(iptables:iptables nft:nftables conntrack:conntrack postgres:postgresql)
     # Ubuntu has Chromium as a snap only, which cannot be driven from tests: there Playwright brings one, see below.
     grep -qs '^ID=ubuntu' /etc/os-release || tools+=(chromium:chromium)
 fi
