@@ -47,8 +47,9 @@ tools=(tshark:tshark)
 if [ "$what" = dev ]; then
     tools+=(tcpdump:tcpdump ip:iproute2 ethtool:ethtool sysctl:procps)
     tools+=(iptables:iptables nft:nftables conntrack:conntrack postgres:postgresql)
-    # Ubuntu has Chromium as a snap only, which cannot be driven from tests: there Playwright brings one, see below.
-    grep -qs '^ID=ubuntu' /etc/os-release || tools+=(chromium:chromium)
+    # Ubuntu has Chromium as a snap only, which cannot be driven from tests: there Playwright brings one, at the end.
+    ubuntu=$(grep -s '^ID=ubuntu' /etc/os-release || true)
+    [ -n "$ubuntu" ] || tools+=(chromium:chromium)
 fi
 missing_packages() { local tool; for tool in "${tools[@]}"; do have "${tool%%:*}" || echo "${tool##*:}"; done; }
 
@@ -94,7 +95,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >"$stamp"
 fi
 
-if [ "$what" = dev ] && ! have chromium && ! compgen -G "$HOME/.cache/ms-playwright/chromium-*" >/dev/null; then
+if [ -n "${ubuntu:-}" ] && ! have google-chrome && ! compgen -G "$HOME/.cache/ms-playwright/chromium-*" >/dev/null; then
     with_deps=(--with-deps)
     [ "${as_root[*]:-}" != false ] || with_deps=()
     .venv/bin/python -m playwright install "${with_deps[@]}" chromium >&2 ||
