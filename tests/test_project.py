@@ -108,20 +108,29 @@ def imports(module: str) -> set[str]:
     return found
 
 
+def defines(module: str, name: str) -> bool:
+    """Whether `module` assigns `name` at its top level."""
+    body = ast.parse(MODULES[module].read_text()).body
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
 def inside(module: str, packages: set[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def allowed(module: str) -> set[str]:
     """What of the analyzer a module may import."""
-    _, _, path = module.partition(".")
-    top, _, below = path.partition(".")
+    top = module.removeprefix("analyzer").lstrip(".").partition(".")[0]
     if top in ("", "pipeline"):
         return {"analyzer"}
     if top == "cli":
         return GROUND | {"analyzer.pipeline", "analyzer.result", "analyzer.report"}
-    if top == "causes" and below not in ("", "cause"):
+    if top == "causes" and defines(module, "CAUSE"):
         return {"analyzer.causes.cause"}
+    if top == "logs" and defines(module, "FORMAT"):
+        return {"analyzer.logs.log_format"}
     if top == "diagnosis":
         return GROUND | {"analyzer.diagnosis", "analyzer.causes"}
     if top == "report":
