@@ -40,7 +40,7 @@ SEGMENT = np.dtype(
         ("dst_lo", np.uint64),
         ("seq", np.uint32),  # as on the wire
         ("ack", np.uint32),  # as on the wire; meaningless without ACK
-        ("length", np.int32),  # TCP payload bytes by the IP header; a super-segment with IP length 0 counts what was captured
+        ("length", np.int32),  # TCP payload bytes by the IP header; a super-segment with IP length 0 counts the frame's length
         ("captured", np.int32),  # payload bytes really in the file (snaplen)
         ("tsval", np.uint32),  # RFC 7323; valid if has_timestamps
         ("tsecr", np.uint32),
@@ -58,10 +58,13 @@ SEGMENT = np.dtype(
         ("ttl", np.uint8),  # hop limit on IPv6
         ("tos", np.uint8),  # DSCP and ECN byte
         ("direction", np.uint8),  # DIRECTION_*
+        ("header", np.uint8),  # TCP header bytes, options included: the segment starts at offset - header
         ("has_timestamps", np.bool_),
         ("sack_permitted", np.bool_),
         ("dont_fragment", np.bool_),  # IPv4 DF; True on IPv6
         ("ipv6", np.bool_),
+        ("header_cut", np.bool_),  # the snaplen cut the TCP options: an option that seems absent may have been there
+        ("fragment", np.bool_),  # first fragment of a larger datagram: length is only its share, the checksum covers more
     ],
     align=True,
 )
