@@ -50,14 +50,24 @@ def missing() -> list[str]:
     return sentences
 
 
-def build(name: str, corpus: Path = CORPUS) -> Path:
-    """Play one case and put it, confirmed, into the corpus; its folder."""
+def build(name: str, corpus: Path = CORPUS, keep: Path | None = None) -> Path:
+    """Play one case and put it, confirmed, into the corpus; its folder. ``keep``: where to leave what fails."""
     script = importlib.import_module(f"captures.lab.cases.{name}")
     with ExitStack() as cleanup:
         scratch = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)))
         scratch.chmod(0o755)  # the database server is not root and has its cluster in here
         folder = scratch / name
         folder.mkdir()
+        if keep:
+            cleanup.push(
+                lambda kind, *_: (
+                    kind
+                    and shutil.copytree(
+                        scratch, keep / name, ignore=shutil.ignore_patterns("cluster"), dirs_exist_ok=True
+                    )
+                    and None
+                )
+            )
         cleanup.enter_context(_one_lab_at_a_time())
         trace = cleanup.enter_context(witnesses.Trace())
         with ExitStack() as machines:
@@ -70,7 +80,7 @@ def build(name: str, corpus: Path = CORPUS) -> Path:
             packets,
             trace.read(),
             rules,
-            lab.forged,
+            sum(forger.sent for forger in lab.forgers),
             witnesses.resets({capture.point: capture.files() for capture in lab.captures}),
         )
         connections = witnesses.judge(testimony, _spell_out_the_rest(lab, testimony))
@@ -85,7 +95,9 @@ def main(arguments: list[str]) -> int:
         prog="python -m captures.lab.build", description="Build cases of the corpus with real kernels and servers."
     )
     parser.add_argument("case", nargs="*", help=f"one or more of: {', '.join(names())}; all, where none is named")
-    chosen = parser.parse_args(arguments).case or names()
+    parser.add_argument("--keep", type=Path, help="a folder in which a case that fails leaves its captures and logs")
+    options = parser.parse_args(arguments)
+    chosen = options.case or names()
     if unknown := set(chosen) - set(names()):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     if sentences := missing():
@@ -95,7 +107,7 @@ def main(arguments: list[str]) -> int:
     for name in chosen:
         started = time.monotonic()
         try:
-            build(name)
+            build(name, keep=options.keep)
             print(f"{name}: confirmed ({time.monotonic() - started:.0f} s)")
         except witnesses.Contradiction as contradiction:
             failed += 1

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from captures.lab import capturing, postgres
 from captures.lab.case_file import Connection, Log
+from captures.lab.forger import Forger
 from captures.lab.network import Namespace, Network
 from captures.lab.witnesses import address
 
@@ -46,7 +47,7 @@ class Lab:
         self.rest: list[Connection] = []
         self.logs: list[Log] = []
         self.software: list[str] = []
-        self.forged = 0
+        self.forgers: list[Forger] = []
         self._scratch, self._cleanup = scratch, cleanup
 
     def listen(self, options: str = "", **lines: str) -> None:
@@ -88,10 +89,10 @@ class Lab:
         """What must be found for every connection to this port that was reset and is not named otherwise."""
         self.rest.append(Connection(client="", server=address(self.server_address, port), **label))
 
-    def forge(self, program: str, *arguments: str) -> None:
-        """Run a Python program on the router that prints one line for each reset it sends."""
-        done = self.router.run(sys.executable, "-c", program, *arguments)
-        self.forged += len(done.splitlines())
+    def forger(self, connection: HasDescriptor) -> Forger:
+        """A device on the router that can forge resets of this connection."""
+        self.forgers.append(Forger(self.router, *addresses(connection)))
+        return self.forgers[-1]
 
 
 def addresses(connection: HasDescriptor) -> tuple[str, str]:
@@ -117,7 +118,7 @@ class _ClientFormatter(logging.Formatter):
     def converter(seconds: float | None) -> Any:
         return datetime.datetime.fromtimestamp(seconds or 0, ZoneInfo(ZONE)).timetuple()
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
+    def formatException(self, ei: Any) -> str:
         kind: tuple[type[BaseException], BaseException, TracebackType | None] = ei
         text = "".join(traceback.format_exception(*kind)).rstrip()
         return text.replace(sys.prefix, "/opt/shop").replace(str(REPOSITORY), "/opt/shop")

@@ -10,9 +10,11 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +31,27 @@ class Namespace:
         self.name = name
         self._netns = f"lab-{name}"
         self._cleanup = cleanup
-        self._outside: list[int] = []
+        self._outside = threading.local()
         remove(self._netns)
         command("ip", "netns", "add", self._netns)
         cleanup.callback(remove, self._netns)
         self.run("ip", "link", "set", "lo", "up")
 
     def __enter__(self) -> "Namespace":
-        self._outside.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
+        self._stack().append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
         inside = os.open(f"/run/netns/{self._netns}", os.O_RDONLY)
         _move_thread(inside)
         os.close(inside)
         return self
 
     def __exit__(self, *_: object) -> None:
-        outside = self._outside.pop()
+        outside = self._stack().pop()
         _move_thread(outside)
         os.close(outside)
+
+    def _stack(self) -> list[int]:
+        """Where the calling thread came from, one entry for each ``with``."""
+        return self._outside.__dict__.setdefault("stack", [])
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end; its output."""
@@ -103,7 +109,7 @@ class Network:
                 net__ipv6__conf__all__forwarding=int(name.startswith("router")),
             )
         last = len(names) - 2
-        for link, (near, far) in enumerate(zip(names, names[1:], strict=False)):
+        for link, (near, far) in enumerate(pairwise(names)):
             # The client's link is 10.1.0.0/24 and the server's 10.2.0.0/24 however many routers lie between them.
             subnet = "1" if link == 0 else "2" if link == last else f"9{link}"
             client_end, server_end = ("2", "1") if link == 0 else ("1", "2")
@@ -152,10 +158,8 @@ def remove(netns: str) -> None:
     if not Path("/run/netns", netns).exists():
         return
     for pid in command("ip", "netns", "pids", netns).split():
-        try:
+        with suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     command("ip", "netns", "delete", netns)
 
 

@@ -147,16 +147,19 @@ def resets(files: dict[str, list[Path]]) -> list[Reset]:
 def judge(testimony: Testimony, connections: Iterable[Connection]) -> list[Connection]:
     """Name the sender of every reset and hold the labels against it; the labels, with what made each reset."""
     labels = {connection.client: connection for connection in connections}
+    for reset in testimony.resets:
+        if _client_of(reset, labels) not in labels:
+            raise Contradiction(f"no label for the connection that was reset {_passage(reset)}")
     _name_senders(testimony, labels)
-    unlabelled = {_client_of(reset, labels) for reset in testimony.resets} - labels.keys()
-    if unlabelled:
-        raise Contradiction(f"connections with a reset but no label: {', '.join(sorted(unlabelled))}")
     by_client = {name: [reset for reset in testimony.resets if _client_of(reset, labels) == name] for name in labels}
     return [_confirm(connection, by_client[connection.client]) for connection in labels.values()]
 
 
 def _reset_frames(path: Path) -> Iterable[tuple[int, float, str, str, int, str, int, int]]:
-    columns = "frame.number frame.time_epoch ip.src ipv6.src tcp.srcport ip.dst ipv6.dst tcp.dstport tcp.seq_raw tcp.flags.str tcp.window_size_value ip.ttl ipv6.hlim"
+    columns = (
+        "frame.number frame.time_epoch ip.src ipv6.src tcp.srcport ip.dst ipv6.dst tcp.dstport "
+        "tcp.seq_raw tcp.flags.str tcp.window_size_value ip.ttl ipv6.hlim"
+    )
     done = subprocess.run(
         [
             "tshark",
@@ -211,19 +214,28 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
         ]
         reset.traced = spoken[0] if spoken else None
         left_home = apparent in reset.seen_at
-        filtered = any(testimony.rules.get(apparent, {}).values())
+        filtered = _rejected(testimony, apparent) > 0
         if left_home and (spoken or filtered):
             reset.sent_by = apparent
         elif not left_home and not spoken and devices:
             reset.sent_by = "middlebox"
         else:
             raise Contradiction(
-                f"reset {reset.source} -> {reset.destination} at {reset.time:.6f}: seen at {', '.join(reset.seen_at)}, "
-                f"kernel's trace {reset.traced}, {devices} packets met a device's rule"
+                f"the reset {_passage(reset)} has no sender: kernel's trace {reset.traced}, "
+                f"{devices} packets rejected or forged by devices"
             )
     by_device = sum(reset.sent_by == "middlebox" for reset in testimony.resets)
     if by_device > devices:
         raise Contradiction(f"{by_device} resets came from no endpoint, but only {devices} packets met a device's rule")
+
+
+def _passage(reset: Reset) -> str:
+    points = ", ".join(f"{point} (frame {frame})" for point, frame in reset.seen_at.items())
+    return f"{reset.source} -> {reset.destination} at {reset.time:.6f}, seen at {points}"
+
+
+def _rejected(testimony: Testimony, machine: str) -> int:
+    return sum(packets for rule, packets in testimony.rules.get(machine, {}).items() if "-j REJECT" in rule)
 
 
 def _emitter(reset: Reset) -> Emitter:
