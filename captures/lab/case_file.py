@@ -5,6 +5,7 @@ written beside each field. No capture is opened here.
 """
 
 import json
+import re
 import tomllib
 import types
 from collections.abc import Iterator, Mapping
@@ -178,11 +179,9 @@ def _write(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     items = {name: value for name, value in table.items() if value is not None and value != () and value != {}}
     for name, value in items.items():
         if not _is_table(value):
-            yield f"{name} = {_inline(value)}"
+            yield f"{_key(name)} = {_inline(value)}"
     for name, value in items.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Connection | Log):
-            raise TypeError(path)
+        path = f"{prefix}{_key(name)}"
         if _is_table(value) and isinstance(value, tuple):
             for item in value:
                 yield from ("", f"[[{path}]]", *_write(_as_table(item), f"{path}."))
@@ -209,11 +208,16 @@ def _as_table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {item.name: getattr(value, item.name) for item in fields(value)}
 
 
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+
+
 def _inline(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_inline, value))}]"
+        items = [_inline(item) for item in value]
+        return "[\n  " + ",\n  ".join(items) + ",\n]" if is_dataclass(value[0]) else f"[{', '.join(items)}]"
     if is_dataclass(value):
         given = {name: item for name, item in _as_table(value).items() if item is not None}
         return "{" + ", ".join(f"{name} = {_inline(item)}" for name, item in given.items()) + "}"
