@@ -1,1 +1,30 @@
-"""Capture files -> SEGMENT rows: finding files, reading records, decoding headers. Never here: connections."""
+"""Capture files -> SEGMENT rows: finding files, reading records, decoding headers. Never here: connections.
+
+Lives here: the public names, loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analyzer.capture.files import CaptureFile as CaptureFile
+    from analyzer.capture.files import find as find
+    from analyzer.capture.reading import Chunk as Chunk
+    from analyzer.capture.reading import read as read
+
+_HOMES = {
+    "CaptureFile": "files",
+    "Chunk": "reading",
+    "find": "files",
+    "read": "reading",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

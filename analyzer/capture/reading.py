@@ -1,0 +1,132 @@
+"""Reading one capture file from beginning to end: records -> Chunks of segments.
+
+Lives here: `Chunk` and `read`, which both passes use.
+Never here: a format's layout (pcap, pcapng), headers (decode), which files there are (files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzer.capture import decode, links
+from analyzer.capture.files import CaptureFile
+from analyzer.capture.records import Counts, Parser, Rows
+from analyzer.capture.streams import Stream
+from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
+from analyzer.errors import Notice
+from analyzer.schema import NO_TIME, SEGMENT
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one stretch of a file holds. Counts are of this chunk; what is "so far" is of the file up to its end.
+
+    segments     SEGMENT rows in file order, read-only
+    packets      records of any protocol: frame numbers grow by this much
+    resets       segments with the RST flag
+    other        packets that are not TCP
+    unreadable   packets that look like TCP but are cut or contradict themselves before the end of the TCP header
+    fragments    pieces of TCP segments that are not the first one, and carry no header
+    cut_packets  packets captured shorter than they were
+    backwards    times the clock went backwards by more than a second
+    first, last  earliest and latest capture time, ns since 1970 UTC; None when no packet here has one
+    link_types   names, so far
+    snaplen      bytes, so far; None when unlimited or not stated
+    drops        packets lost as the file says, so far; None when it does not
+    directions   some frame said whether it came in or went out
+    notices      new in this chunk
+    """
+
+    segments: Rows
+    packets: int
+    resets: int
+    other: int
+    unreadable: int
+    fragments: int
+    cut_packets: int
+    backwards: int
+    first: int | None
+    last: int | None
+    link_types: tuple[str, ...]
+    snaplen: int | None
+    drops: int | None
+    directions: bool
+    notices: tuple[Notice, ...]
+
+
+def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Read a capture file.
+
+    Parameters
+    ----------
+    file : CaptureFile
+        As `find` returned it.
+    chunk_bytes : int
+        Bytes read at a time. The segments of all chunks together do not depend on it.
+
+    Yields
+    ------
+    Chunk
+        In file order, at least one.
+
+    Raises
+    ------
+    UnusableInput
+        When the file can no longer be opened.
+    """
+    previous = NO_TIME
+    warned = started = False
+    with Stream(file.path) as stream:
+        parser = parser_of(file.format)
+        for stretch in stretches(stream, parser, file.name, chunk_bytes):
+            records = stretch.step.records
+            notices = [stretch.notice] if stretch.notice else []
+            if not len(records) and not notices:
+                continue
+            tally = decode.new_tally(previous)
+            segments = np.empty(len(records), SEGMENT)
+            found = decode.decode(stretch.data, records, stretch.frame, stretch.base, segments, tally)
+            previous = tally[decode.PREVIOUS]
+            if tally[decode.UNDECODED] and not warned:
+                warned = True
+                notices.append(_not_decoded(file.name, parser.link_types))
+            started = started or len(records) > 0
+            yield _chunk(segments[:found], len(records), tally, parser, notices)
+        if not started:
+            none = Notice("info", file.name, "", "The capture holds no packets.")
+            yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, [none])
+
+
+def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:
+    """Return the notice for link types that are not understood."""
+    unknown = ", ".join(f"{links.name(link)} ({link})" for link in link_types if link not in links.DECODED)
+    return Notice("warning", name, "", f"Packets of link type {unknown} are not understood and were only counted.")
+
+
+def _chunk(segments: Rows, packets: int, tally: Counts, parser: Parser, notices: Sequence[Notice]) -> Chunk:
+    """Freeze what one stretch gave."""
+    segments.flags.writeable = False
+
+    def time(place: int) -> int | None:
+        return None if tally[place] == NO_TIME else int(tally[place])
+
+    return Chunk(
+        segments=segments,
+        packets=packets,
+        resets=int(tally[decode.RESETS]),
+        other=int(tally[decode.OTHERS]),
+        unreadable=int(tally[decode.UNREADABLES]),
+        fragments=int(tally[decode.FRAGMENTS]),
+        cut_packets=int(tally[decode.CUT]),
+        backwards=int(tally[decode.BACKWARDS]),
+        first=time(decode.EARLIEST),
+        last=time(decode.LATEST),
+        link_types=tuple(dict.fromkeys(map(links.name, parser.link_types))),
+        snaplen=parser.snaplen,
+        drops=parser.drops,
+        directions=bool(tally[decode.DIRECTED]),
+        notices=tuple(notices),
+    )

@@ -1,0 +1,126 @@
+"""The one place that opens capture files: plain or compressed, always as a stream of uncompressed bytes.
+
+Lives here: opening, recognising compression by content, and the sentence for a file that may not be read.
+Never here: what the bytes mean.
+
+There is no mmap: a file that shrinks while it is mapped kills the process.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import importlib.util
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from analyzer.errors import UnusableInput
+
+# First bytes -> name. RFC 1952 2.3.1, RFC 8878 3.1.1, the .xz format 2.1.1.1, the LZ4 frame format.
+COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bzip2",
+}
+
+# What a damaged or shortened compressed stream raises while it is read.
+STREAM_ERRORS: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return how a file that begins with `head` is compressed; None for plain bytes."""
+    return next((name for magic, name in COMPRESSIONS.items() if head.startswith(magic)), None)
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    for module in ("compression.zstd", "backports.zstd"):  # the standard library's from Python 3.14 on, and its twin
+        if importlib.util.find_spec(module.partition(".")[0]):
+            return cast(BinaryIO, importlib.import_module(module).ZstdFile(raw))
+    reader = importlib.import_module("zstandard").ZstdDecompressor()
+    return cast(BinaryIO, reader.stream_reader(raw, read_across_frames=True))
+
+
+def _lz4(raw: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, importlib.import_module("lz4.frame").LZ4FrameFile(raw))
+
+
+OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
+    "gzip": lambda raw: cast(BinaryIO, gzip.GzipFile(fileobj=raw)),
+    "xz": lambda raw: cast(BinaryIO, lzma.LZMAFile(raw)),
+    "bzip2": lambda raw: cast(BinaryIO, bz2.BZ2File(raw)),
+    "zstd": _zstd,
+    "lz4": _lz4,
+}
+
+
+class Stream:
+    """An open capture file: uncompressed bytes, in order. Close it, or use it in a `with` statement."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw: BinaryIO
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise UnusableInput(f"{path} is not a regular file; write the capture to a file first.")
+            self._raw = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by close)
+        except OSError as error:
+            raise UnusableInput(unreadable(path, error)) from error
+        self.compression = compression_of(self._raw.read(6))
+        self._raw.seek(0)
+        self.bytes: BinaryIO = self._raw
+        if self.compression:
+            try:
+                self.bytes = OPENERS[self.compression](self._raw)
+            except ImportError as error:
+                self._raw.close()
+                raise UnusableInput(
+                    f"{path} is compressed with {self.compression}, which this Python cannot read; decompress it first."
+                ) from error
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.bytes is not self._raw:
+            self.bytes.close()
+        self._raw.close()
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as there are bytes; return how many, 0 at the end. Raises one of STREAM_ERRORS."""
+        return cast(int, self.bytes.readinto(buffer)) or 0  # type: ignore[attr-defined]
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset` on, fewer at the end. Cheap only in ascending order when compressed."""
+        self.bytes.seek(offset)
+        pieces = []
+        while length > 0 and (piece := self.bytes.read(length)):
+            pieces.append(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """Return the sentence for a file that the system refuses: what it is, and whose."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} does not exist."
+    if isinstance(error, IsADirectoryError):
+        return f"{path} is a folder."
+    if not isinstance(error, PermissionError):
+        return f"{path} cannot be read: {error.strerror or error}."
+    try:
+        mode = stat.filemode(os.stat(path).st_mode)
+        whose = f"it belongs to {path.owner()} (mode {mode})" if os.name == "posix" else "access to it is denied"
+    except (OSError, KeyError, NotImplementedError):  # no such user, or not even its folder may be searched
+        whose = "access to it is denied"
+    return f"{path} cannot be read: {whose}; run as a user who may read it, or copy it where you may."
