@@ -53,6 +53,9 @@ def missing() -> list[str]:
 def build(name: str, corpus: Path = CORPUS, keep: Path | None = None) -> Path:
     """Play one case and put it, confirmed, into the corpus; its folder. ``keep``: where to leave what fails."""
     script = importlib.import_module(f"captures.lab.cases.{name}")
+    for program in getattr(script, "PROGRAMS", ()):
+        if not shutil.which(program):
+            raise RuntimeError(f"The program {program}, which this case needs, is not installed.")
     with ExitStack() as cleanup:
         scratch = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)))
         scratch.chmod(0o755)  # the database server is not root and has its cluster in here

@@ -1,4 +1,5 @@
-"""tcpdump at the capture points: started when it says it listens, stopped when its buffers are written, failed if it lost a packet.
+"""tcpdump or dumpcap at the capture points: started when it says that it listens, stopped when its buffers are written,
+failed if it lost a packet.
 
 What the captures show is read elsewhere.
 """
@@ -13,12 +14,17 @@ from pathlib import Path
 from captures.lab.network import Namespace
 
 LISTEN_SECONDS = 10.0  # how long tcpdump may take to open its interface
+LISTENING = re.compile("listening on|^File: ", re.MULTILINE)  # tcpdump, dumpcap
+COUNTERS = {  # what each prints at its end
+    "received": re.compile(r"(\d+) packets? received by filter|interface '[^']+': (\d+)/\d+"),
+    "dropped": re.compile(r"(\d+) packets? dropped by \w+|interface '[^']+': \d+/(\d+)"),
+}
 FLUSH_SECONDS = 1.2  # a kernel block is handed to tcpdump after at most one second
 
 
 @dataclass(frozen=True)
 class Capture:
-    """A running tcpdump."""
+    """A running capture."""
 
     point: str
     folder: Path
@@ -30,16 +36,16 @@ class Capture:
 
 
 def start(point: str, machine: Namespace, line: str, folder: Path) -> Capture:
-    """Run a tcpdump command line in a folder of its own, as a person would in a shell, and wait until it listens."""
+    """Run a capture's command line in a folder of its own, as a person would in a shell, and wait until it listens."""
     folder.mkdir(parents=True)
     folder.chmod(0o777)  # tcpdump gives up root before it rotates
     said = folder / "tcpdump.stderr"
     with said.open("wb") as stderr:
         process = machine.spawn("sh", "-c", line, cwd=folder, stderr=stderr, start_new_session=True)
     deadline = time.monotonic() + LISTEN_SECONDS
-    while "listening on" not in said.read_text():
+    while not LISTENING.search(said.read_text()):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"tcpdump on the {point} does not listen: {said.read_text().strip()}")
+            raise RuntimeError(f"the capture at the {point} does not listen: {said.read_text().strip()}")
         time.sleep(0.02)
     return Capture(point, folder, process, said)
 
@@ -51,15 +57,10 @@ def stop(captures: list[Capture]) -> dict[str, dict[str, int]]:
     for capture in captures:
         _interrupt(capture.process)
         words = capture.said.read_text()
-        found = {
-            name: int(count)
-            for count, name in re.findall(r"(\d+) packets? (captured|received by filter|dropped by \w+)", words)
-        }
-        if not found:
-            raise RuntimeError(f"tcpdump on the {capture.point} gave no counters: {words.strip()}")
-        if any(count for name, count in found.items() if name.startswith("dropped")):
-            raise RuntimeError(f"tcpdump on the {capture.point} lost packets: {words.strip()}")
-        counters[capture.point] = found
+        found = {name: [int(a or b) for a, b in pattern.findall(words)] for name, pattern in COUNTERS.items()}
+        if not found["received"] or any(found["dropped"]):
+            raise RuntimeError(f"the capture at the {capture.point} lost packets, or does not say: {words.strip()}")
+        counters[capture.point] = {name: sum(counts) for name, counts in found.items()}
     return counters
 
 

@@ -14,7 +14,7 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from captures.lab import capturing, postgres
@@ -23,7 +23,7 @@ from captures.lab.forger import Forger
 from captures.lab.network import Namespace, Network
 from captures.lab.witnesses import address
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+CASES = Path(__file__).resolve().parent / "cases"
 ZONE = "Asia/Tokyo"
 
 
@@ -48,32 +48,36 @@ class Lab:
         self.logs: list[Log] = []
         self.software: list[str] = []
         self.forgers: list[Forger] = []
-        self._scratch, self._cleanup = scratch, cleanup
+        self.scratch, self._cleanup = scratch, cleanup
 
     def listen(self, options: str = "", **lines: str) -> None:
-        """Start the captures. ``options`` go to every tcpdump; a whole command line may be given for one point."""
+        """Start the captures. ``options`` go to each tcpdump; a point may have a whole command line of its own."""
         interfaces = {"client": "eth0", "router": "toclient", "server": "eth0"}
         for point, interface in interfaces.items():
-            line = lines.get(point, f"exec tcpdump -i {interface} -Z root --immediate-mode -w {point}.pcap {options}")
-            self.captures.append(capturing.start(point, self.machines[point], line, self._scratch / "captures" / point))
+            line = lines.get(point, f"exec tcpdump -i {interface} -Z root -w {point}.pcap {options}")
+            self.captures.append(capturing.start(point, self.machines[point], line, self.scratch / "captures" / point))
 
     def postgres(self, **settings: str | int) -> postgres.Cluster:
         """A PostgreSQL on the server; its log is part of the case."""
         self.software.append(postgres.version())
         self.logs.append(Log("postgresql.log", "postgresql", str(settings.get("log_timezone", ZONE)), "server"))
         return postgres.Cluster(
-            self.server, self.server_address, self._scratch / "cluster", self.folder / "postgresql.log", **settings
+            self.server, self.server_address, self.scratch / "cluster", self.folder / "postgresql.log", **settings
         )
 
     def client_log(self, name: str) -> logging.Logger:
         """The client application's log, written by Python's own logging in the client's zone."""
-        self.logs.append(Log("client.log", "python", ZONE, "client"))
-        handler = logging.FileHandler(self.folder / "client.log", encoding="utf-8")
+        handler = logging.FileHandler(self.log("client.log", "python", "client"), encoding="utf-8")
         handler.setFormatter(_ClientFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger = logging.Logger(name)
         logger.addHandler(handler)
         self._cleanup.callback(handler.close)
         return logger
+
+    def log(self, file: str, form: str, machine: Literal["client", "router", "server"]) -> Path:
+        """Where a program of the case is to write its log, in the lab's zone."""
+        self.logs.append(Log(file, form, ZONE, machine))
+        return self.folder / file
 
     def connect(self, port: int) -> socket.socket:
         """A plain TCP connection from the client to the server."""
@@ -121,4 +125,4 @@ class _ClientFormatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:
         kind: tuple[type[BaseException], BaseException, TracebackType | None] = ei
         text = "".join(traceback.format_exception(*kind)).rstrip()
-        return text.replace(sys.prefix, "/opt/shop").replace(str(REPOSITORY), "/opt/shop")
+        return text.replace(sys.prefix, "/opt/shop").replace(str(CASES), "/opt/shop")

@@ -4,7 +4,6 @@ A label is confirmed or the case fails. Nothing here guesses: a reset that the w
 """
 
 import re
-import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -123,24 +122,14 @@ def resets(files: dict[str, list[Path]]) -> list[Reset]:
     """Every reset in the captures; the same packet at several points is one."""
     found: list[Reset] = []
     for point, paths in files.items():
-        before = len(found)
-        for path in paths:
-            for frame, at, source, destination, sequence, flags, window, ttl in _reset_frames(path):
-                known = next(
-                    (
-                        reset
-                        for reset in found
-                        if (reset.source, reset.destination, reset.sequence) == (source, destination, sequence)
-                        and abs(reset.time - at) < SAME_PACKET_SECONDS
-                        and (point not in reset.seen_at or found.index(reset) >= before)
-                    ),
-                    None,
-                )
-                if known is None:
-                    found.append(known := Reset(at, source, destination, sequence, flags, window))
-                known.time = min(known.time, at)
-                known.seen_at.setdefault(point, frame)
-                known.ttl.setdefault(point, ttl)
+        for reset in (frame for path in paths for frame in _reset_frames(point, path)):
+            known = next((other for other in found if _same_packet(other, reset)), None)
+            if known is None:
+                found.append(reset)
+                continue
+            known.time = min(known.time, reset.time)
+            known.seen_at.setdefault(point, reset.seen_at[point])
+            known.ttl.setdefault(point, reset.ttl[point])
     return sorted(found, key=lambda reset: reset.time)
 
 
@@ -155,38 +144,30 @@ def judge(testimony: Testimony, connections: Iterable[Connection]) -> list[Conne
     return [_confirm(connection, by_client[connection.client]) for connection in labels.values()]
 
 
-def _reset_frames(path: Path) -> Iterable[tuple[int, float, str, str, int, str, int, int]]:
+def _same_packet(one: Reset, other: Reset) -> bool:
+    same = (one.source, one.destination, one.sequence) == (other.source, other.destination, other.sequence)
+    return same and abs(one.time - other.time) < SAME_PACKET_SECONDS
+
+
+def _reset_frames(point: str, path: Path) -> Iterable[Reset]:
+    """The reset frames of one file, as tshark reads them."""
     columns = (
         "frame.number frame.time_epoch ip.src ipv6.src tcp.srcport ip.dst ipv6.dst tcp.dstport "
         "tcp.seq_raw tcp.flags.str tcp.window_size_value ip.ttl ipv6.hlim"
     )
-    done = subprocess.run(
-        [
-            "tshark",
-            "-n",
-            "-r",
-            str(path),
-            "-Y",
-            "tcp.flags.reset==1",
-            "-T",
-            "fields",
-            *(part for name in columns.split() for part in ("-e", name)),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for line in done.stdout.splitlines():
+    fields = [part for name in columns.split() for part in ("-e", name)]
+    output = command("tshark", "-n", "-r", str(path), "-Y", "tcp.flags.reset==1", "-T", "fields", *fields)
+    for line in output.splitlines():
         frame, at, v4, v6, port, to_v4, to_v6, to_port, sequence, flags, window, ttl, hops = line.split("\t")
-        yield (
-            int(frame),
-            float(at),
-            address(v4 or v6, port),
-            address(to_v4 or to_v6, to_port),
-            int(sequence),
-            flags.replace("·", ""),
-            int(window),
-            int(ttl or hops),
+        yield Reset(
+            time=float(at),
+            source=address(v4 or v6, port),
+            destination=address(to_v4 or to_v6, to_port),
+            sequence=int(sequence),
+            flags=flags.replace("·", ""),
+            window=int(window),
+            seen_at={point: int(frame)},
+            ttl={point: int(ttl or hops)},
         )
 
 

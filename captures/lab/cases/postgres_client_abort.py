@@ -11,9 +11,9 @@ from captures.lab.case_file import TiedLine
 from captures.lab.lab import Lab
 
 
-def play(lab: Lab) -> None:
+def play(lab: Lab, **listen: str) -> None:
     database = lab.postgres()
-    lab.listen()
+    lab.listen(**listen)
     with lab.client:
         with database.connect() as before:
             before.execute("CREATE TABLE orders (id int PRIMARY KEY, state text)")

@@ -13,8 +13,8 @@ from captures.lab.lab import Lab
 
 
 def play(lab: Lab) -> None:
-    lab.client.sysctl(net__ipv4__tcp_rmem="4096 16384 16384")  # a small socket buffer: the capture stays small
-    lab.server.sysctl(net__ipv4__tcp_wmem="4096 16384 16384")
+    lab.client.sysctl(net__ipv4__tcp_rmem="4096 8192 8192")  # a small socket buffer: the capture stays small
+    lab.server.sysctl(net__ipv4__tcp_wmem="4096 8192 8192")
     database = lab.postgres()
     lab.listen()
     with lab.client, database.connect() as beside:
