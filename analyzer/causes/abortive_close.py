@@ -1,0 +1,49 @@
+"""A program threw its connection away: linger 0, disconnect, or an administrator's socket kill."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of
+
+CAUSE = Cause(
+    id="abortive_close",
+    title="abortive close: the program on that side threw the connection away",
+    origins=("sender",),
+    mechanism=(
+        "The socket was closed with SO_LINGER {1, 0}, disconnected with connect(AF_UNSPEC), or destroyed (`ss -K`). The live socket sends "
+        "RST+ACK at its next sequence number and forgets everything queued (RFC 9293 3.10.5 ABORT; Linux tcp_send_active_reset, reason "
+        "TCP_STATE). The other side reads ECONNRESET; the closer sees no error."
+    ),
+    remedy=(
+        "On the side that reset: close with a protocol goodbye and an ordinary close (PostgreSQL: commit or roll back, then Terminate). Look "
+        "for SO_LINGER 0, for pools that discard connections hard (cancelled requests, validation failures, `abort()` in drivers) and for "
+        "operators' scripts. Where it is meant (load tools, balancers), the line in the log is noise."
+    ),
+    confirm=(
+        "On that host: `nstat -az TcpExtTCPAbortOnData` rises, the tracepoint tcp:tcp_send_reset says TCP_STATE, and "
+        "`strace -e trace=setsockopt,close` shows the linger option."
+    ),
+    signs=(
+        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-06", needed=True),
+        Sign("connected", "the handshake was over", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-06", needed=True),
+        Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
+             lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
+        Sign("nothing_arriving", "nothing of {peer} was arriving: its last payload came {since_peer_data} before",
+             lambda e: all_of(~e["peer_was_sending"], ~e["zero_window"]), 4, -2, source="AMB-3"),
+        Sign("answer_complete", "the last request had been answered completely, so what had arrived was read",
+             lambda e: ~e["request_unanswered"], 5, -3, source="AMB-3"),
+        Sign("probing", "{keepalives_unanswered} keepalive probes had gone unanswered", lambda e: e["keepalives_unanswered"] >= 2, -12,
+             source="CAUSE-13"),
+        Sign("peer_logged_reset", "the other side's log says that it received a reset",
+             lambda e: any_of(
+                 all_of(e["apparent_sender"] == "client", e["server_log_events"].str.contains("reset_received")),
+                 all_of(e["apparent_sender"] == "server", e["client_log_events"].str.contains("reset_received"))),
+             2, source="log catalogue", cites_logs=True),
+    ),
+    prior={"sender": 0},
+    emitter={"sender": "socket"},
+    lookalikes={
+        "unread_data_at_close": "an ordinary close with unread bytes looks the same on the wire: look for payload that had just arrived and "
+        "for an answer still under way; the kernel counts it as TCPAbortOnClose",
+        "keepalive_timeout": "there, unanswered probes come first",
+        "data_after_close": "there, that side had sent its FIN and only answers what came later",
+    },
+    references=(("RFC 9293 section 3.10.5", "ABORT call"), ("socket(7)", "SO_LINGER"), ("Linux net/ipv4/tcp.c", "__tcp_close, tcp_disconnect")),
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""The one who answered did not know the connection any more."""
+
+from analyzer.causes.cause import Cause, Sign, all_of
+
+CAUSE = Cause(
+    id="connection_state_lost",
+    title="connection unknown: the one who answered no longer had this connection",
+    origins=("sender", "path"),
+    mechanism=(
+        "A packet of an established connection met a stack without that connection, which answers with a bare reset at the number the packet "
+        "acknowledged (RFC 9293 3.10.7.1; Linux reason NO_SOCKET). Either the host lost it (restarted, crashed, timed out in silence, another "
+        "host took over its address), or a device did (failover, flushed table)."
+    ),
+    remedy=(
+        "Find what removed the connection: restart or failover of the host, a silent timeout there (its log says `timed out`), a moved address. "
+        "Clients should test pooled connections before use and retry; keepalives find the loss earlier."
+    ),
+    confirm="On the host: uptime and the service's start time, `nstat -az TcpOutRsts`, the tracepoint tcp:tcp_send_reset with NO_SOCKET. On devices: failover and flush logs.",
+    signs=(
+        Sign("bare_answer", "it is the stateless answer to a packet of an established connection",
+             lambda e: all_of(e["answers_trigger"], e["trigger_had_ack"], ~e["stage"].isin(["syn", "syn_ack"])), 10,
+             source="SHAPE-1, CAUSE-14", needed=True, cites=("trigger_frame", "frame")),
+        Sign("no_fin", "{sender} had not closed within the capture", lambda e: ~e["sender_fin"], 3, source="CAUSE-14", needed=True),
+        Sign("refused_next", "the next attempt was refused: the service was gone", lambda e: e["retry_refused"], 6, 0, source="CAUSE-14"),
+        Sign("survives_longer", "this path survived a longer silence ({path_survived}) than the one before this reset ({idle_gap})",
+             lambda e: e["path_survived"] >= e["idle_gap"], 5, 0, source="D.2 step 3"),
+        Sign("several_at_once", "{same_moment} other connections of that server were reset within a second",
+             lambda e: e["same_moment"] >= 3, 3, 0, source="CAUSE-16"),
+        Sign("no_silence", "no silence came before: the state went while the connection was in use",
+             lambda e: e["idle_gap"] < 1.0, 2, 0, source="CAUSE-14"),
+        Sign("after_reset", "an earlier reset at another capture point had already ended the connection",
+             lambda e: e["later_elsewhere"], 6, 0, source="CAUSE-23 note on secondary resets"),
+    ),
+    prior={"sender": -2, "path": -7},
+    emitter={"sender": "kernel", "path": "device"},
+    lookalikes={
+        "idle_timeout": "a device that forgot an idle connection: another TTL, and only after silences longer than those that survived",
+        "data_after_close": "there, that side had sent its FIN",
+        "port_reuse": "there, a new connection on the same ports explains the packet",
+    },
+    references=(("RFC 9293 section 3.5.1", "half-open connections"), ("Linux net/ipv4/tcp_ipv4.c", "tcp_v4_rcv, no_tcp_socket")),
+)  # fmt: skip

@@ -1,0 +1,44 @@
+"""A packet filter answers in the name of the host it protects."""
+
+from analyzer.causes.cause import Cause, Sign
+
+CAUSE = Cause(
+    id="firewall_reject",
+    title="rejected by a packet filter",
+    origins=("path", "sender"),
+    mechanism=(
+        "A rule with `REJECT --reject-with tcp-reset`, or a firewall's deny-with-reset, builds a reset with the protected host's "
+        "address (Linux nf_reject_ipv4.c). The packet is a stateless answer from the filter's own stack: its own TTL, IP ID 0, window 0, "
+        "TOS 0, and it goes only to the sender of the rejected packet. The protected host never sees anything."
+    ),
+    remedy=(
+        "Allow this source, destination and port in the rule that rejects, or stop the client from trying. If the packets belong to an "
+        "established connection, the rule drops the filter's own state too early: order it behind ESTABLISHED, or raise the timer."
+    ),
+    confirm=(
+        "Rule counters on each hop (`iptables -nvL`, `nft list ruleset`, the vendor's deny log) rise with the resets. A REJECT never fires "
+        "the tracepoint tcp:tcp_send_reset, also not on the server's own host."
+    ),
+    signs=(
+        Sign("stateless_answer", "it is a stateless answer to the packet before it",
+             lambda e: e["answers_trigger"], 8, source="SHAPE-4", needed=True, cites=("trigger_frame", "frame")),
+        Sign("answers_syn", "it answers a SYN", lambda e: e["trigger_kind"] == "syn", 5, -5, source="CAUSE-02", cites=("trigger_frame",)),
+        Sign("no_long_silence", "no long silence came before ({idle_gap}): the rule, not a forgotten state",
+             lambda e: e["idle_gap"] < 1.0, 0, -8, source="CAUSE-02, CAUSE-10"),
+        Sign("same_ttl", "its TTL is exactly that of the other packets of {sender} ({ttl_usual})",
+             lambda e: e["ttl_delta"] == 0, -8, source="CAUSE-02: a filter does not copy the TTL", group="ttl"),
+        Sign("tos_dropped", "its TOS byte is 0 while {sender} marks its other packets",
+             lambda e: e["tos_differs"], 3, source="SHAPE-4"),
+        Sign("others_accepted", "the same port accepts other connections in this capture",
+             lambda e: e["port_accepts"], 2, -1, source="CAUSE-02"),
+        Sign("sender_closed", "{sender} had closed its side before: its own kernel answers late data like this",
+             lambda e: e["sender_fin"], -12, source="CAUSE-08"),
+    ),
+    prior={"path": -2, "sender": -8},
+    emitter={"path": "device", "sender": "host_filter"},
+    lookalikes={
+        "connection_refused": "the host's own kernel answers with the host's usual TTL, and the host's capture shows the SYN",
+        "idle_timeout": "a device that forgot an idle connection rejects too, but only after a silence longer than those that survived",
+    },
+    references=(("Linux net/ipv4/netfilter/nf_reject_ipv4.c", "how the reset is built"), ("iptables-extensions(8)", "REJECT")),
+)  # fmt: skip

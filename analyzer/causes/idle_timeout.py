@@ -1,0 +1,47 @@
+"""A device between the two forgot an idle connection and answered the next packet with a reset."""
+
+from analyzer.causes.cause import Cause, Sign, all_of
+
+CAUSE = Cause(
+    id="idle_timeout",
+    title="idle timeout on the path: a device had forgotten the silent connection",
+    origins=("path",),
+    mechanism=(
+        "Firewalls, NATs and balancers keep a timer for each connection. TCP itself has none: it never closes an idle connection. When the "
+        "timer runs out the entry is gone, and the next packet is answered with a reset by the device (AWS NLB and NAT gateways, a REJECT of "
+        "INVALID in netfilter), or dropped. The other end knows nothing of it."
+    ),
+    remedy=(
+        "Keep the silence shorter than the timer: TCP keepalives on either side (PostgreSQL `tcp_keepalives_idle`, libpq `keepalives_idle`, "
+        "`net.ipv4.tcp_keepalive_time`), or let the pool drop or test idle connections earlier (`pool_recycle`, `pool_pre_ping`, HikariCP "
+        "`maxLifetime` and `keepaliveTime`). Whoever owns the device can raise its timer."
+    ),
+    confirm=(
+        "On the device: its session table and timer (`nf_conntrack_tcp_timeout_established`, the balancer's idle timeout). On the far host: "
+        "the connection is still ESTABLISHED in `ss -tn` after the reset."
+    ),
+    signs=(
+        Sign("answers_after_silence", "it answers the first packet after {idle_gap} of silence",
+             lambda e: all_of(e["answers_trigger"], e["idle_gap"] >= 1.0), 10, source="CAUSE-10", needed=True, cites=("trigger_frame", "frame")),
+        Sign("no_fin", "{sender} had not closed", lambda e: ~e["sender_fin"], 3, source="CAUSE-10", needed=True),
+        Sign("connected", "the connection had been in use", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-10", needed=True),
+        Sign("longer_than_survived", "it is longer than any silence this path survived ({path_survived})",
+             lambda e: e["idle_gap"] > e["path_survived"], 3, -10, source="D.2 step 3"),
+        Sign("again_and_again", "{path_failures} connections of this path ended after such a silence",
+             lambda e: e["path_failures"] >= 3, 3, 0, source="D.2 step 5"),
+        Sign("works_again", "a new connection on the same path worked afterwards", lambda e: e["path_works_again"], 2, 0, source="AMB-2"),
+        Sign("refused_next", "the next attempt was refused", lambda e: e["retry_refused"], -8, source="AMB-2: the service was down"),
+        Sign("minutes", "the silence lasted minutes, as timers of devices do", lambda e: e["idle_gap"] >= 30.0, 3, 0, source="table D.1"),
+    ),
+    prior={"path": -3},
+    emitter={"path": "device"},
+    lookalikes={
+        "connection_state_lost": "an endpoint that lost the connection answers with its own TTL and from its own distance; other connections to it break too",
+        "server_timeout": "an application's own idle timer closes with a goodbye or a FIN before the next packet",
+        "keepalive_timeout": "there, probes went unanswered first",
+    },
+    references=(
+        ("RFC 9293 section 3.8.4", "TCP keepalives; TCP has no idle limit of its own"),
+        ("Linux Documentation/networking/nf_conntrack-sysctl.rst", "conntrack timers"),
+    ),
+)  # fmt: skip

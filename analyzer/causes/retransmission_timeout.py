@@ -1,0 +1,30 @@
+"""Nothing came back any more; the sender gave up without a word."""
+
+from analyzer.causes.cause import Cause, Sign
+
+CAUSE = Cause(
+    id="retransmission_timeout",
+    title="died in silence: what was sent again and again was never acknowledged",
+    origins=("none",),
+    kinds=("silence",),
+    mechanism=(
+        "Payload, a SYN or a FIN was retransmitted with growing pauses and never acknowledged. Linux gives up after tcp_retries2 (about 15 "
+        "minutes) or TCP_USER_TIMEOUT and sends nothing; the local program reads ETIMEDOUT (tcp_write_timeout). No reset exists to be found."
+    ),
+    remedy=(
+        "Find where the packets vanish: a DROP rule, a dead host, a lost route, a device that forgot the connection and drops. Shorter "
+        "`tcp_user_timeout` (also a libpq option) reports it sooner; it does not mend it."
+    ),
+    confirm="A capture at the other end shows whether the retransmissions arrive; `nstat -az TcpExtTCPAbortOnTimeout` rises on the sender.",
+    signs=(
+        Sign("sent_again", "{sender} sent the same again {sender_retransmissions} times without an answer",
+             lambda e: e["sender_retransmissions"] >= 2, 12, -6, source="CAUSE-18"),
+        Sign("log_timeout", "a log says that the connection timed out",
+             lambda e: any_of(e["client_log_events"].str.contains("timed_out"), e["server_log_events"].str.contains("timed_out")), 4, 0,
+             source="log catalogue", cites_logs=True),
+    ),
+    prior={"none": 0},
+    emitter={"none": "unknown"},
+    lookalikes={"path_mtu_black_hole": "there, only full-sized segments vanish and small ones get through"},
+    references=(("RFC 9293 section 3.8.3", "connection failures"), ("tcp(7)", "tcp_retries2, TCP_USER_TIMEOUT")),
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""The server's own timer ended the session; the client spoke to it afterwards."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of
+
+CAUSE = Cause(
+    id="server_timeout",
+    title="server timeout: the server ended the session by its own timer",
+    origins=("sender",),
+    mechanism=(
+        "A timer of the server application expired. It said goodbye (PostgreSQL FATAL 25P03 or 57P05), closed with a FIN, and the client, which "
+        "had not looked, sent its next request. Nobody reads it any more, so the server's kernel answers with a reset (reason TCP_ABORT_ON_DATA "
+        "or NO_SOCKET). The reset is correct; the timer is the reason."
+    ),
+    remedy=(
+        "In the application: end transactions before it goes idle, and test a connection before reuse (`pool_pre_ping`). On the server: raise "
+        "`idle_in_transaction_session_timeout` or `idle_session_timeout` if the pause is legitimate. Pools must stay idle for less than the timer."
+    ),
+    confirm="The server's log at the time of its goodbye: `terminating connection due to idle-in-transaction timeout` or `idle-session timeout`.",
+    signs=(
+        Sign("server", "it carries the server's address", lambda e: e["apparent_sender"] == "server", 0, source="definition", needed=True),
+        Sign("said_goodbye", "the server's last words announced a timeout (SQLSTATE {sqlstate})",
+             lambda e: (e["server_goodbye"] == "idle_timeout").fillna(False).where(
+                 (e["application"].notna() & ~e["encrypted"].fillna(True)) | e["server_goodbye"].notna(), None),
+             16, -4, source="SQLSTATE 25P03, 57P05", group="goodbye"),
+        Sign("log_timeout", "the server's log says that its timer ended the session",
+             lambda e: e["server_log_events"].str.contains("idle_timeout|local_timeout"), 16, -4, source="log catalogue", group="goodbye",
+             cites_logs=True),
+        Sign("evidence", "the goodbye is in the payload or in the log",
+             lambda e: any_of(e["server_goodbye"] == "idle_timeout", e["server_log_events"].str.contains("idle_timeout|local_timeout")).fillna(False),
+             0, source="DESIGN: needs log or payload evidence", needed=True),
+        Sign("closed_first", "it had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 5, -6, source="CAUSE-08"),
+        Sign("answers_late_request", "the reset answers what the client sent after that", lambda e: all_of(e["answers_trigger"], e["sender_fin"]), 4, 0,
+             source="SHAPE-1", cites=("trigger_frame", "frame")),
+    ),
+    prior={"sender": -2},
+    emitter={"sender": "kernel"},
+    lookalikes={
+        "data_after_close": "the same without a goodbye: the reason for the close is not in the capture",
+        "idle_timeout": "a device on the path gives no goodbye, and its reset has another TTL",
+    },
+    references=(("PostgreSQL documentation", "idle_in_transaction_session_timeout, idle_session_timeout"),),
+)  # fmt: skip

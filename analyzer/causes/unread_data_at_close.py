@@ -1,0 +1,42 @@
+"""A program closed, or died, while bytes it had not read lay in its socket."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of
+
+CAUSE = Cause(
+    id="unread_data_at_close",
+    title="closed with unread data: that side stopped reading before the other stopped sending",
+    origins=("sender",),
+    mechanism=(
+        "A close, also the one the kernel makes for a dying process, sends RST instead of FIN when the receive queue still holds bytes "
+        "(RFC 2525 2.17; Linux __tcp_close, reason TCP_ABORT_ON_CLOSE). It is the live socket's own packet. Typical: a client killed or "
+        "cancelled while a result streams to it, a server that answers before it has read the request's body."
+    ),
+    remedy=(
+        "On the side that reset: read to the end before closing, or cancel through the protocol (PostgreSQL cancel request, then drain). If "
+        "the process was killed, find what killed it (OOM killer, deployment, timeout). A server that refuses a body should drain it "
+        "(nginx `lingering_close`, `Expect: 100-continue`)."
+    ),
+    confirm="On that host: `nstat -az TcpExtTCPAbortOnClose` rises; the tracepoint tcp:tcp_send_reset says TCP_ABORT_ON_CLOSE; kernel log for the OOM killer.",
+    signs=(
+        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-07", needed=True),
+        Sign("connected", "the handshake was over", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-07", needed=True),
+        Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
+             lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
+        Sign("bytes_unread", "payload of {peer} had just arrived, or the window was closed because nobody read",
+             lambda e: any_of(e["peer_was_sending"], e["zero_window"]), 6, -12, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
+        Sign("large_backlog", "{peer_bytes_since_sender_data} bytes had arrived since the last word of {sender}",
+             lambda e: e["peer_bytes_since_sender_data"] >= 16384, 6, 0, source="CAUSE-07"),
+        Sign("answer_incomplete", "an answer was still under way", lambda e: e["request_unanswered"], 5, -6, source="CAUSE-07"),
+        Sign("just_answered", "{sender} had itself just sent its answer, {since_sender_data} before",
+             lambda e: all_of(e["apparent_sender"] == "server", e["since_sender_data"] <= 0.05), 4, 0, source="CAUSE-07: answer, then reset"),
+        Sign("probing", "{keepalives_unanswered} keepalive probes had gone unanswered", lambda e: e["keepalives_unanswered"] >= 2, -12,
+             source="CAUSE-13"),
+    ),
+    prior={"sender": 0},
+    emitter={"sender": "socket"},
+    lookalikes={
+        "abortive_close": "with linger 0 nothing needs to be unread: the other side had been silent, its last answer was complete",
+        "data_after_close": "there, that side had sent its FIN first",
+    },
+    references=(("RFC 2525 section 2.17", "failure to RST on close with data pending"), ("Linux net/ipv4/tcp.c", "__tcp_close")),
+)  # fmt: skip

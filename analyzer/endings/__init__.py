@@ -1,0 +1,145 @@
+"""CONNECTIONS and PACKETS -> ENDINGS: every connection that ended badly, with the facts by which it is judged.
+
+Lives here: one row per connection life. The facts come from its own packets (reset_facts.py) and from the others (population.py).
+Never here: what the facts mean (causes/, diagnosis), other capture points (vantage), logs (correlation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analyzer import schema
+from analyzer.endings import population
+from analyzer.endings.life import Life, lives
+from analyzer.endings.reset_facts import Context, first_effective, reset_facts, silence_facts
+
+Payload = Callable[[str, int, int], bytes]
+
+
+def endings(
+    packets: pd.DataFrame,
+    connections: pd.DataFrame,
+    hosts: pd.DataFrame,
+    gaps: pd.DataFrame,
+    coverage: pd.DataFrame,
+    payload: Payload | None = None,
+) -> pd.DataFrame:
+    """Return ENDINGS for one capture point, in time order, ids 'r1', 'r2' … for resets and 's1' … for silences.
+
+    `payload(capture, offset, length)` reads the bytes that a reset carries (some devices name themselves there); without it
+    they stay unseen. Connections that pass 2 did not keep have no row.
+    """
+    known = connections.set_index("connection")
+    columns = ("client_ip", "client_port", "server_ip", "server_port", "client_rtt", "server_rtt", "timestamps",
+               "roles_known", "handshake", "ended", "first", "client_resets", "server_resets", "unanswered", "point")  # fmt: skip
+    records = {int(c): dict(zip(columns, row, strict=True)) for c, row in zip(known.index, known[list(columns)].itertuples(index=False), strict=True)}
+    ttls = _host_ttls(hosts)
+    rows = []
+    for life in lives(packets):
+        record = records.get(life.connection)
+        if record is not None:
+            row = _row(life, record, ttls, payload)
+            if row is not None:
+                rows.append(row)
+    if not rows:
+        return schema.ENDINGS.empty()
+    table = pd.DataFrame(rows)
+    for name in schema.ENDINGS.columns:
+        if name not in table:
+            table[name] = None
+    table["time"] = pd.to_datetime(table["time"], utc=True).astype(schema.TIME)
+    table = table.sort_values(["time", "connection"], kind="stable")
+    table["ending"] = _names(table["kind"])
+    table = schema.ENDINGS.conform(table[list(schema.ENDINGS.columns)])
+    table = _where(table, coverage)
+    return schema.ENDINGS.conform(population.add(table, connections, gaps, hosts))
+
+
+def _names(kind: pd.Series) -> pd.Series:
+    number = kind.groupby(kind == "silence").cumcount() + 1
+    return pd.Series(np.where(kind == "silence", "s", "r"), index=kind.index) + number.astype(str)
+
+
+def _host_ttls(hosts: pd.DataFrame) -> dict[str, int | None]:
+    ttl = hosts["ttl_usual"].fillna(hosts["syn_ttl_usual"])
+    return {ip: None if pd.isna(value) else int(value) for ip, value in zip(hosts["ip"], ttl, strict=True)}
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _row(life: Life, record: dict[str, Any], ttls: dict[str, int | None], payload: Payload | None) -> dict[str, Any] | None:
+    """Return one row of ENDINGS as a dict, or None when this connection did not end badly."""
+    context = Context(
+        rtt={True: _number(record["client_rtt"]), False: _number(record["server_rtt"])},
+        host_ttl={True: ttls.get(record["client_ip"]), False: ttls.get(record["server_ip"])},
+        timestamps=None if pd.isna(record["timestamps"]) else bool(record["timestamps"]),
+    )
+    i = first_effective(life)
+    if i is not None:
+        kind = "reset"
+        carried = None
+        if life.captured[i] > 0 and payload is not None:
+            carried = payload(str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
+        facts = reset_facts(life, i, context, carried)
+        copies = int(record["client_resets"] or 0) + int(record["server_resets"] or 0) - 1
+    elif bool(record["unanswered"]) if not pd.isna(record["unanswered"]) else False:
+        i, kind, copies = len(life) - 1, "silence", 0
+        facts = silence_facts(life)
+    else:
+        return None
+    from_client = bool(life.from_client[i])
+    client = address(record["client_ip"], record["client_port"])
+    server = address(record["server_ip"], record["server_port"])
+    stream = int(life.stream[i])
+    return facts | {
+        "kind": kind,
+        "point": record["point"],
+        "capture": life.capture[i],
+        "frame": int(life.frame[i]),
+        "stream": None if stream < 0 else stream,
+        "connection": life.connection,
+        "time": int(life.time[i]),
+        "client_ip": record["client_ip"],
+        "client_port": record["client_port"],
+        "server_ip": record["server_ip"],
+        "server_port": record["server_port"],
+        "client": client,
+        "server": server,
+        "roles_known": record["roles_known"],
+        "apparent_sender": "client" if from_client else "server",
+        "sender": client if from_client else server,
+        "peer": server if from_client else client,
+        "handshake": record["handshake"],
+        "copies": max(copies, 0),
+    }
+
+
+def address(ip: str, port: int) -> str:
+    """Return ip:port, IPv6 in brackets (RFC 5952 6)."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _where(table: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
+    """Fill in captured_at: on whose host the capture was taken, seen from each ending's apparent sender."""
+    where = dict(zip(coverage["point"], coverage["where"], strict=True))
+    local = {point: set() if pd.isna(hosts) else set(hosts.split(", ")) for point, hosts in zip(coverage["point"], coverage["local_hosts"], strict=True)}
+    out = []
+    for point, sender, client_ip, server_ip in zip(
+        table["point"], table["apparent_sender"], table["client_ip"], table["server_ip"], strict=True
+    ):
+        sender_ip, peer_ip = (client_ip, server_ip) if sender == "client" else (server_ip, client_ip)
+        here = local.get(point, set())
+        if (sender_ip in here) != (peer_ip in here):
+            out.append("sender" if sender_ip in here else "peer")
+        elif where.get(point) in ("client", "server"):
+            out.append("sender" if where[point] == sender else "peer")
+        else:
+            out.append("between" if where.get(point) == "between" else "unknown")
+    table["captured_at"] = pd.Series(out, index=table.index, dtype="string")
+    return table

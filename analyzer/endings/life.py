@@ -1,0 +1,117 @@
+"""One connection's packets as plain arrays, and the arithmetic that everything else needs.
+
+Lives here: `Life` (copies removed, two sides, 32-bit sequence arithmetic) and `lives`, which cuts PACKETS into them.
+Never here: facts about resets (reset_facts.py) or about other connections (population.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analyzer import schema
+
+NONE = -1  # stands for "absent" in the integer arrays of a Life; every real value there is >= 0
+
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+_INTEGERS = (
+    "frame", "stream", "flags", "seq", "ack", "relative_seq", "relative_ack", "window", "window_shift", "length",
+    "captured", "offset", "ttl", "ip_id", "flow_label", "tos", "tsval",
+)  # fmt: skip
+_BOOLEANS = ("from_client", "retransmission", "keepalive", "dont_fragment")
+
+
+def distance(a: int, b: int) -> int:
+    """Return a - b for 32-bit sequence numbers, as the signed number nearest to zero (RFC 9293 3.4)."""
+    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+@dataclass(frozen=True)
+class Life:
+    """The packets of one connection in the order of the capture, each shown once.
+
+    The arrays have one element per packet; absent integers are NONE. `time` is in nanoseconds. `sightings` are the removed
+    copies as (frame of the first sighting, direction) pairs; `unknown_checksum` and `direction` keep None where unknown.
+    """
+
+    connection: int
+    capture: npt.NDArray[Any]
+    time: Integers
+    frame: Integers
+    stream: Integers
+    flags: Integers
+    seq: Integers
+    ack: Integers
+    relative_seq: Integers
+    relative_ack: Integers
+    window: Integers
+    window_shift: Integers
+    length: Integers
+    captured: Integers
+    offset: Integers
+    ttl: Integers
+    ip_id: Integers
+    flow_label: Integers
+    tos: Integers
+    tsval: Integers
+    from_client: Booleans
+    retransmission: Booleans
+    keepalive: Booleans
+    dont_fragment: Booleans
+    checksum_ok: npt.NDArray[Any]
+    direction: npt.NDArray[Any]
+    sightings: tuple[tuple[int, str | None], ...]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def has(self, flag: int) -> Booleans:
+        """Return which packets carry any bit of `flag`."""
+        return (self.flags & flag) != 0
+
+    def end(self, i: int) -> int:
+        """Return the sequence number after packet i; SYN and FIN count one (RFC 9293 3.4)."""
+        flags = int(self.flags[i])
+        return (int(self.seq[i]) + int(self.length[i]) + bool(flags & schema.SYN) + bool(flags & schema.FIN)) & 0xFFFFFFFF
+
+    def seconds(self, later: int, earlier: int) -> float:
+        """Return the time between two packets."""
+        return float(self.time[later] - self.time[earlier]) / 1e9
+
+
+def lives(packets: pd.DataFrame) -> Iterator[Life]:
+    """Yield the Life of each connection in PACKETS, in order of connection number.
+
+    Packets without a time (pcapng simple packet blocks) take that of the packet before: order is what matters here.
+    """
+    if packets.empty:
+        return
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name in _INTEGERS:
+        columns[name] = packets[name].fillna(NONE).to_numpy(dtype=np.int64)
+    for name in _BOOLEANS:
+        columns[name] = packets[name].fillna(False).to_numpy(dtype=bool)
+    columns["time"] = packets["time"].ffill().bfill().astype("int64").to_numpy()
+    for name in ("capture", "checksum_ok", "direction"):
+        values = packets[name].astype(object)
+        columns[name] = values.where(values.notna(), None).to_numpy()
+    copy_of = packets["copy_of"].fillna(NONE).to_numpy(dtype=np.int64)
+    connection = packets["connection"].to_numpy(dtype=np.int64)
+    order = np.argsort(connection, kind="stable")
+    bounds = np.flatnonzero(np.diff(connection[order])) + 1
+    for rows in np.split(order, bounds):
+        first = rows[copy_of[rows] == NONE]
+        copies = rows[copy_of[rows] != NONE]
+        if len(first):
+            yield Life(
+                connection=int(connection[rows[0]]),
+                sightings=tuple((int(copy_of[r]), columns["direction"][r]) for r in copies),
+                **{name: values[first] for name, values in columns.items()},
+            )

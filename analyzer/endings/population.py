@@ -1,0 +1,113 @@
+"""What the other connections say about an ending: probes, paths, the same moment, the next attempt.
+
+Lives here: joins of ENDINGS with CONNECTIONS, GAPS and HOSTS, all by column.
+Never here: a connection's own packets (reset_facts.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+# An exchange without payload shorter than this can be a probe; monitors give up or hang up within seconds.
+PROBE_SECONDS = 5.0
+# A silence shorter than this is thinking, not idling: no known device forgets a connection so soon (catalogue of timers).
+IDLE_SECONDS = 1.0
+# Resets of one server within this time of each other may have one reason.
+MOMENT = 1.0
+
+PATH = ["point", "client_ip", "server_ip", "server_port"]
+SERVICE = ["point", "server_ip", "server_port"]
+
+
+def probes(connections: pd.DataFrame) -> pd.DataFrame:
+    """Return PATH -> probe_count (Int64), probe_period [s] and probe_variation (Float64): handshakes that nothing followed."""
+    c = connections
+    length = (c["last"] - c["first"]).dt.total_seconds()
+    quiet = c["handshake"].fillna(False) & (c["client_bytes"] == 0).fillna(False) & (length <= PROBE_SECONDS) & (c["ended"] != "open")
+    probe = c.loc[quiet.astype(bool), [*PATH, "first"]].sort_values("first")
+    if probe.empty:
+        return pd.DataFrame(columns=[*PATH, "probe_count", "probe_period", "probe_variation"])
+    step = probe.groupby(PATH)["first"].diff().dt.total_seconds()
+    grouped = step.groupby([probe[name] for name in PATH])
+    out = pd.DataFrame({"probe_count": probe.groupby(PATH).size(), "probe_period": grouped.median()})
+    out["probe_variation"] = grouped.std(ddof=0) / grouped.mean()
+    out.loc[out["probe_count"] < 3, ["probe_period", "probe_variation"]] = np.nan
+    return out.reset_index()
+
+
+def services(connections: pd.DataFrame) -> pd.DataFrame:
+    """Return SERVICE -> port_accepts (boolean): a SYN-ACK came from that port."""
+    accepted = connections["history"].str.contains("h", regex=False).fillna(False) | connections["server_isn"].notna()
+    return connections.assign(port_accepts=accepted.astype("boolean")).groupby(SERVICE, as_index=False)["port_accepts"].max()
+
+
+def next_attempts(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
+    """Return per row of ENDINGS: reconnected [s], retry_refused, path_works_again, from the path's later connections."""
+    out = pd.DataFrame(
+        {
+            "reconnected": pd.Series(pd.NA, index=endings.index, dtype="Float64"),
+            "retry_refused": pd.Series(pd.NA, index=endings.index, dtype="boolean"),
+            "path_works_again": pd.Series(False, index=endings.index, dtype="boolean"),
+        }
+    )
+    opened = connections.dropna(subset=["first"]).sort_values("first")
+    paths = {key: rows for key, rows in opened.groupby(PATH)}
+    for key, rows in endings.groupby(PATH):
+        later = paths.get(key)
+        if later is None:
+            continue
+        at = np.searchsorted(later["first"].to_numpy(), rows["time"].to_numpy(), side="right")
+        refused = (later["conn_state"] == "REJ").fillna(False).to_numpy(dtype=bool)
+        worked = ((later["server_bytes"] > 0) | (later["conn_state"] == "SF")).fillna(False).to_numpy(dtype=bool)
+        works_from = np.append(np.maximum.accumulate(worked[::-1])[::-1], False)
+        for index, position in zip(rows.index, at, strict=True):
+            if position < len(later):
+                gap = later["first"].iloc[position] - rows.at[index, "time"]
+                out.at[index, "reconnected"] = gap.total_seconds()
+                out.at[index, "retry_refused"] = bool(refused[position])
+            out.at[index, "path_works_again"] = bool(works_from[position])
+    return out
+
+
+def same_moment(endings: pd.DataFrame) -> pd.Series:
+    """Return per row how many other resets of the same server address fell within MOMENT seconds (Int64)."""
+    out = pd.Series(0, index=endings.index, dtype="Int64")
+    resets = endings[endings["kind"] == "reset"]
+    for _, rows in resets.groupby(["point", "server_ip"]):
+        times = rows["time"].astype("int64").to_numpy()
+        order = np.argsort(times, kind="stable")
+        ordered = times[order]
+        reach = int(MOMENT * 1e9)
+        count = np.searchsorted(ordered, ordered + reach, "right") - np.searchsorted(ordered, ordered - reach, "left") - 1
+        out.loc[rows.index[order]] = count
+    return out
+
+
+def failed_gaps(endings: pd.DataFrame) -> pd.DataFrame:
+    """Return PATH -> path_failed [s] (shortest silence that ended in a reset), path_failures (how many did)."""
+    idle = endings[(endings["answers_trigger"].fillna(False)) & (endings["idle_gap"] >= IDLE_SECONDS).fillna(False)]
+    if idle.empty:
+        return pd.DataFrame(columns=[*PATH, "path_failed", "path_failures"])
+    return idle.groupby(PATH, as_index=False).agg(path_failed=("idle_gap", "min"), path_failures=("idle_gap", "size"))
+
+
+def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, hosts: pd.DataFrame) -> pd.DataFrame:
+    """Return ENDINGS with the columns of the section "the population" filled in."""
+    if endings.empty:
+        return endings
+    out = endings.reset_index(drop=True)
+    survived = gaps.rename(columns={"longest_survived": "path_survived"})[[*PATH, "path_survived"]]
+    spoke = hosts.assign(host_alive=(hosts["packets"] > hosts["resets"]).astype("boolean")).rename(columns={"ip": "server_ip"})
+    for table, keys in (
+        (probes(connections), PATH), (services(connections), SERVICE), (survived, PATH), (failed_gaps(out), PATH),
+        (spoke[["point", "server_ip", "host_alive"]], ["point", "server_ip"]),
+    ):  # fmt: skip
+        added = [name for name in table.columns if name not in keys]
+        merged = out[keys].merge(table, on=keys, how="left")
+        for name in added:
+            out[name] = merged[name].to_numpy()
+    for name, values in next_attempts(out, connections).items():
+        out[name] = values
+    out["same_moment"] = same_moment(out)
+    return out
