@@ -162,7 +162,7 @@ def _write(
     for capture in lab.captures:
         for path in capture.files():
             portable = path.name.replace(":", "-")
-            own = path.name == f"{capture.point}.pcap"
+            own = path.stem == capture.point
             target = Path(portable) if own else Path(capture.point, portable)
             (lab.folder / target).parent.mkdir(exist_ok=True)
             shutil.copyfile(path, lab.folder / target)

@@ -1,7 +1,7 @@
-"""nginx refuses a large body without reading it.
+"""nginx refuses a large upload and stops listening to it.
 
-A client uploads 200 kB where 1 kB is allowed. nginx answers 413 and, with lingering_close off, closes at once: the rest of the body lies
-unread in its socket, so its kernel resets behind the answer. A small upload before it ends well.
+A client announces 1 MB where 1 kB is allowed and goes on sending after the answer 413. nginx drains the body for a second, as its
+lingering_time says, and closes while more of it lies unread in its socket: the kernel resets. A small upload before it ends well.
 """
 
 import os
@@ -13,13 +13,14 @@ from captures.lab.lab import ZONE, Lab, installed
 
 PROGRAMS = ("nginx",)
 CONFIGURATION = """
-daemon off; user www-data; worker_processes 1; pid {folder}/nginx.pid; error_log {errors} info;
+daemon off; user www-data; worker_processes 1; pid {folder}/nginx.pid; error_log {errors} error;
 events {{}}
 http {{
-  access_log off; client_body_temp_path {folder}; client_max_body_size 1k; lingering_close off;
+  access_log off; client_body_temp_path {folder}; client_max_body_size 1k; lingering_time 1s;
   server {{ listen 80; location / {{ return 200 "stored\\n"; }} location /upload {{ proxy_pass http://127.0.0.1:9; }} }}
 }}
 """
+REQUEST = "POST {path} HTTP/1.1\r\nHost: files\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
 
 
 def play(lab: Lab) -> None:
@@ -32,22 +33,22 @@ def play(lab: Lab) -> None:
     lab.server.spawn("nginx", "-c", str(configuration), "-e", str(errors), env=os.environ | {"TZ": ZONE})
     time.sleep(1.0)
     lab.listen()
-    for size in (500, 200_000):
-        upload = lab.connect(80)
-        request = f"POST /{'upload' if size > 1000 else ''} HTTP/1.1\r\nHost: files\r\nContent-Length: {size}\r\n"
-        if size > 1000:
-            lab.expect(
-                upload,
-                reset_by="server",
-                cause="unread_data_at_close",
-                may_be=("protocol_error",),
-                harmless=False,
-                decidable_at=("client", "router", "server", "both"),
-                log_lines=(TiedLine("nginx_error.log", "client intended to send too large body"),),
-            )
+    with lab.connect(80) as small:
+        small.sendall(REQUEST.format(path="/", size=500).encode() + b"x" * 500)
+        while small.recv(4096):
+            pass
+    with lab.connect(80) as large:
+        lab.expect(
+            large,
+            reset_by="server",
+            cause="unread_data_at_close",
+            may_be=("protocol_error",),
+            harmless=False,
+            decidable_at=("client", "router", "server", "both"),
+            log_lines=(TiedLine("nginx_error.log", "client intended to send too large body"),),
+        )
         with suppress(ConnectionError):
-            upload.sendall(f"{request}Connection: close\r\n\r\n".encode() + b"x" * size)
-            while upload.recv(4096):
-                pass
-        upload.close()
-        time.sleep(0.4)
+            large.sendall(REQUEST.format(path="/upload", size=1_000_000).encode())
+            for _ in range(1000):
+                large.sendall(b"x" * 1000)
+                time.sleep(0.05)
