@@ -1,0 +1,314 @@
+"""The end of pass 1: the state of one capture point read out as tables.
+
+Lives here: `Traffic` and CONNECTIONS and RESET_FRAMES.
+Never here: sums over connections (summaries.py), where the capture was taken (coverage.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analyzer.connections import layout, zeek
+from analyzer.connections.columns import address_text, booleans, integers, seconds, strings, times
+from analyzer.connections.folding import State, files_past_limit
+from analyzer.connections.roles import client_ends
+from analyzer.errors import Notice
+from analyzer.schema import CONNECTIONS, COVERAGE, GAPS, HOSTS, NO_TIME, RESET_FRAMES, TRAFFIC
+
+Array = npt.NDArray[Any]
+
+SILENCE_NS = 3 * layout.SECOND  # a first retransmission this long before the end of the capture has had time to be answered
+SILENCE_TIMES = 2  # … or this many retransmissions
+
+
+@dataclass(frozen=True)
+class Index:
+    """What pass 2 needs besides CONNECTIONS to find the same packets again."""
+
+    first_connection: int
+    tuples: Array  # layout.TUPLE
+    streams: Array  # layout.STREAM
+    tuple_of: Array  # row of `tuples` per connection
+    pivot: Array  # frames before its first RST per connection, or all of them
+    client_end: Array
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The working rows in columns, each connection's client first: what the tables are made from."""
+
+    connections: Array  # layout.CONNECTION
+    client: Array  # layout.SIDE
+    server: Array
+    client_end: Array  # 0 or 1
+    roles_known: Array
+    client_host: Array  # rows of layout.HOST
+    server_host: Array
+    client_port: Array
+    server_port: Array
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What pass 1 says of one capture point: tables of `analyzer.schema`, and what pass 2 needs (`index`)."""
+
+    point: str
+    connections: pd.DataFrame
+    hosts: pd.DataFrame
+    gaps: pd.DataFrame
+    traffic: pd.DataFrame
+    reset_frames: pd.DataFrame
+    coverage: pd.DataFrame
+    notices: tuple[Notice, ...]
+    index: Index
+
+
+def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
+    """Read the state of one capture point out as tables.
+
+    Parameters
+    ----------
+    captures : CAPTURES, optional
+        The rows of this point: drops, first and last packet.
+
+    Returns
+    -------
+    Traffic
+        CONNECTIONS, HOSTS, GAPS, TRAFFIC, RESET_FRAMES and a COVERAGE of one row. The state is not changed: more may be
+        folded and `close` called again.
+    """
+    ends = read_ends(state)
+    texts = addresses(state)
+    connections = connections_table(state, ends, texts)
+    hosts = HOSTS.empty()
+    return Traffic(
+        point=state.point,
+        connections=connections,
+        hosts=hosts,
+        gaps=GAPS.empty(),
+        traffic=TRAFFIC.empty(),
+        reset_frames=reset_frames_table(state, texts),
+        coverage=COVERAGE.empty(),
+        notices=notices(state),
+        index=make_index(state, ends),
+    )
+
+
+def read_ends(state: State) -> Ends:
+    """Decide the roles, which needs the whole population, and put each connection's client first."""
+    count = int(state.counts[layout.CONNECTIONS])
+    connections = state.connections[:count]
+    tuples = state.tuples[connections["tuple"]]
+    known = np.where(connections["syn_from"] >= 0, connections["syn_from"], -1)
+    syn_ack = (known < 0) & (connections["syn_ack_from"] >= 0)
+    known = np.where(syn_ack, 1 - connections["syn_ack_from"], known).astype(np.int8)
+    endpoint0 = tuples["host0"].astype(np.int64) << 16 | tuples["port0"]
+    endpoint1 = tuples["host1"].astype(np.int64) << 16 | tuples["port1"]
+    _, numbers = np.unique(np.concatenate([endpoint0, endpoint1]), return_inverse=True)
+    end = client_ends(
+        numbers[:count], tuples["port0"], numbers[count:], tuples["port1"], connections["first_from"], known
+    )
+    rows = 2 * np.arange(count)
+    return Ends(
+        connections=connections,
+        client=state.sides[rows + end],
+        server=state.sides[rows + 1 - end],
+        client_end=end,
+        roles_known=known >= 0,
+        client_host=np.where(end == 0, tuples["host0"], tuples["host1"]),
+        server_host=np.where(end == 0, tuples["host1"], tuples["host0"]),
+        client_port=np.where(end == 0, tuples["port0"], tuples["port1"]),
+        server_port=np.where(end == 0, tuples["port1"], tuples["port0"]),
+    )
+
+
+def addresses(state: State) -> list[str]:
+    """The text of each host's address."""
+    hosts = state.hosts[: state.counts[layout.HOSTS]]
+    return [address_text(hi, lo) for hi, lo in zip(hosts["hi"].tolist(), hosts["lo"].tolist(), strict=True)]
+
+
+def payload(side: Array) -> Array:
+    """Payload bytes by sequence numbers: what lies between the first byte and the highest, FIN apart."""
+    return np.where(side["known"], np.maximum(side["next"] - side["start"] - side["fin"], 0), 0)
+
+
+def payload_acknowledged(side: Array) -> Array:
+    """Whether the other end acknowledged all payload of this end."""
+    return np.where(side["known"], side["acked"] >= side["next"] - side["fin"], True)
+
+
+def unanswered(side: Array, other: Array) -> tuple[Array, Array]:
+    """Whether the last data, SYN or FIN of an end was sent again and never acknowledged; and whether that can be known.
+
+    It cannot where the other end is not in the capture at all, unless nothing but a SYN was sent: then silence is the fact.
+    """
+    only_syn = side["isn_known"] & (side["next"] == side["start"])
+    visible = (other["packets"] > 0) | only_syn
+    return side["known"] & (side["acked"] < side["next"]) & (side["again"] > 0), visible | (side["again"] == 0)
+
+
+def _ended(ends: Ends, end_of_capture: int) -> tuple[Array, Array, Array]:
+    """`ended` as a code (0 well, 1 reset, 2 silence, 3 open), `unanswered`, and where that is known."""
+    silent = np.zeros(len(ends.connections), bool)
+    asked = np.zeros(len(ends.connections), bool)
+    known = np.ones(len(ends.connections), bool)
+    for side, other in ((ends.client, ends.server), (ends.server, ends.client)):
+        waiting, visible = unanswered(side, other)
+        waited = (side["again_time"] != NO_TIME) & (end_of_capture - side["again_time"] >= SILENCE_NS)
+        asked |= waiting & visible
+        known &= visible
+        silent |= waiting & visible & (waited | (side["again"] >= SILENCE_TIMES))
+    client, server = ends.client, ends.server
+    reset = (client["resets"] > 0) | (server["resets"] > 0)
+    both_fins = client["fin"] & server["fin"]
+    delivered = payload_acknowledged(client) & payload_acknowledged(server)
+    one_way = (client["packets"] == 0) | (server["packets"] == 0)
+    one_fin = (client["fin"] & (client["again"] == 0)) | (server["fin"] & (server["again"] == 0))
+    well = (both_fins & (delivered | ~silent)) | (one_way & one_fin)
+    ended = np.select([reset, both_fins & delivered, silent, well], [1, 0, 2, 0], 3)
+    return ended, asked, known | asked
+
+
+def connections_table(state: State, ends: Ends, texts: list[str]) -> pd.DataFrame:
+    """CONNECTIONS of one capture point, in order of first packets."""
+    c, client, server = ends.connections, ends.client, ends.server
+    count = len(c)
+    last_time = int(c["last"].max()) if count else NO_TIME
+    ended, asked, asked_known = _ended(ends, last_time)
+    names = list(state.files.values())
+    numbers = np.array(list(state.files), np.int64)
+    client_bytes, server_bytes = payload(client), payload(server)
+    letters = [
+        zeek.history(codes, n, end)
+        for codes, n, end in zip(
+            c["history"].tolist(), c["letter_count"].tolist(), ends.client_end.tolist(), strict=True
+        )
+    ]
+    both_syns = (client["syn_timestamps"] >= 0) & (server["syn_timestamps"] >= 0)
+    frame = pd.DataFrame(
+        {
+            "connection": integers(state.first_connection + np.arange(count)),
+            "point": pd.Series([state.point] * count, dtype="string"),
+            "capture": strings(names, np.searchsorted(numbers, c["first_file"])),
+            "stream": integers(c["stream"], c["stream"] >= 0),
+            "client_ip": strings(texts, ends.client_host),
+            "client_port": integers(ends.client_port),
+            "server_ip": strings(texts, ends.server_host),
+            "server_port": integers(ends.server_port),
+            "roles_known": booleans(ends.roles_known),
+            "first": times(c["first"]),
+            "last": times(c["last"]),
+            "first_file": integers(c["first_file"]),
+            "first_frame": integers(c["first_frame"]),
+            "last_file": integers(c["last_file"]),
+            "last_frame": integers(c["last_frame"]),
+            "conn_state": pd.Series(_conn_states(client, server, client_bytes, server_bytes, letters), dtype="string"),
+            "history": pd.Series(letters, dtype="string"),
+            "handshake": booleans(c["handshake"]),
+            "syn_frames": integers(client["syns"]),
+            "client_isn": integers(client["isn"], client["isn_known"]),
+            "server_isn": integers(server["isn"], server["isn_known"]),
+            "client_packets": integers(client["packets"]),
+            "server_packets": integers(server["packets"]),
+            "client_bytes": integers(client_bytes),
+            "server_bytes": integers(server_bytes),
+            "client_fin": booleans(client["fin"]),
+            "server_fin": booleans(server["fin"]),
+            "client_resets": integers(client["resets"]),
+            "server_resets": integers(server["resets"]),
+            "client_ttl": integers(client["ttl"], client["ttl"] >= 0),
+            "server_ttl": integers(server["ttl"], server["ttl"] >= 0),
+            "client_syn_ttl": integers(client["syn_ttl"], client["syn_ttl"] >= 0),
+            "server_syn_ttl": integers(server["syn_ttl"], server["syn_ttl"] >= 0),
+            "client_rtt": seconds(c["client_rtt"], c["client_rtt"] >= 0),
+            "server_rtt": seconds(c["server_rtt"], c["server_rtt"] >= 0),
+            "timestamps": booleans((client["syn_timestamps"] > 0) & (server["syn_timestamps"] > 0), both_syns),
+            "longest_gap_survived": seconds(c["survived"], c["survived"] > 0),
+            "unanswered": booleans(asked, asked_known),
+            "ended": strings(("well", "reset", "silence", "open"), ended),
+        }
+    )
+    return CONNECTIONS.conform(frame)
+
+
+def _conn_states(
+    client: Array, server: Array, client_bytes: Array, server_bytes: Array, letters: list[str]
+) -> list[str]:
+    """Zeek's state per connection; each combination of facts is judged once."""
+
+    def facts(side: Array, size: Array) -> list[zeek.Seen]:
+        columns = [side["packets"] > 0, side["syns"] > 0, side["syn_acks"] > 0, side["fin"], side["resets"] > 0]
+        rows = zip(*(column.tolist() for column in columns), (np.minimum(size, 1)).tolist(), strict=True)
+        made: dict[Any, zeek.Seen] = {}
+        return [made.get(row) or made.setdefault(row, zeek.Seen(*row)) for row in rows]
+
+    judged: dict[Any, str] = {}
+    states = []
+    for key in zip(facts(client, client_bytes), facts(server, server_bytes), letters, strict=True):
+        if key not in judged:
+            judged[key] = zeek.conn_state(*key)
+        states.append(judged[key])
+    return states
+
+
+def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
+    """RESET_FRAMES of one capture point, in reading order."""
+    r = state.resets[: state.counts[layout.RESETS]]
+    tuples = state.tuples[r["tuple"]]
+    first = r["end"] == 0
+    names, numbers = list(state.files.values()), np.array(list(state.files), np.int64)
+    frame = pd.DataFrame(
+        {
+            "point": pd.Series([state.point] * len(r), dtype="string"),
+            "capture": strings(names, np.searchsorted(numbers, r["file"])),
+            "frame": integers(r["frame"]),
+            "stream": integers(r["stream"], r["stream"] >= 0),
+            "connection": integers(state.first_connection + r["connection"]),
+            "time": times(r["time"]),
+            "src": strings(texts, np.where(first, tuples["host0"], tuples["host1"])),
+            "sport": integers(np.where(first, tuples["port0"], tuples["port1"])),
+            "dst": strings(texts, np.where(first, tuples["host1"], tuples["host0"])),
+            "dport": integers(np.where(first, tuples["port1"], tuples["port0"])),
+            "flags": integers(r["flags"]),
+            "seq": integers(r["seq"]),
+            "ack": integers(r["ack"]),
+            "window": integers(r["window"]),
+            "length": integers(r["length"]),
+            "ttl": integers(r["ttl"]),
+        }
+    )
+    return RESET_FRAMES.conform(frame)
+
+
+def make_index(state: State, ends: Ends) -> Index:
+    """What pass 2 needs."""
+    c = ends.connections
+    total = ends.client["packets"] + ends.server["packets"]
+    return Index(
+        first_connection=state.first_connection,
+        tuples=state.tuples[: state.counts[layout.TUPLES]],
+        streams=state.streams[: state.counts[layout.STREAMS]],
+        tuple_of=c["tuple"],
+        pivot=np.where(c["before_reset"] >= 0, c["before_reset"], total),
+        client_end=ends.client_end,
+    )
+
+
+def notices(state: State) -> tuple[Notice, ...]:
+    """Trouble that pass 1 met."""
+    return tuple(
+        Notice(
+            "warning",
+            name,
+            "",
+            f"The file holds more than {state.stream_limit:,} address pairs: later streams have no number here, "
+            "their frame numbers hold.",
+        )
+        for name in files_past_limit(state)
+    )
