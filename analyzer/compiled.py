@@ -8,7 +8,7 @@ callee elsewhere; and each is always handed read-only input arrays, because a wr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numba
 
@@ -23,7 +23,6 @@ def compiled(function: Function) -> Function:
     each process. A shared temporary folder would be no way out: who can write there could plant code.
     """
     try:
-        kernel: Function = numba.njit(nogil=True, cache=True)(function)
+        return cast(Function, numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:
-        kernel = numba.njit(nogil=True)(function)
-    return kernel
+        return cast(Function, numba.njit(nogil=True)(function))

@@ -9,15 +9,27 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analyzer.capture.extraction import checksums as checksums
+    from analyzer.capture.extraction import extract as extract
+    from analyzer.capture.extraction import offloaded as offloaded
+    from analyzer.capture.extraction import payloads as payloads
     from analyzer.capture.files import CaptureFile as CaptureFile
     from analyzer.capture.files import find as find
+    from analyzer.capture.quality import Tally as Tally
+    from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
     from analyzer.capture.reading import read as read
 
 _HOMES = {
     "CaptureFile": "files",
     "Chunk": "reading",
+    "Tally": "quality",
+    "captures": "quality",
+    "checksums": "extraction",
+    "extract": "extraction",
     "find": "files",
+    "offloaded": "extraction",
+    "payloads": "extraction",
     "read": "reading",
 }
 

@@ -46,10 +46,7 @@ def _u16(data: Any, p: int) -> Any:
 @compiled
 def _u32(data: Any, p: int) -> Any:
     return (
-        (np.int64(data[p]) << 24)
-        | (np.int64(data[p + 1]) << 16)
-        | (np.int64(data[p + 2]) << 8)
-        | np.int64(data[p + 3])
+        (np.int64(data[p]) << 24) | (np.int64(data[p + 1]) << 16) | (np.int64(data[p + 2]) << 8) | np.int64(data[p + 3])
     )
 
 
@@ -63,9 +60,9 @@ def _ethertype(data: Any, p: int, end: int, row: Any) -> int:
     """Follow the type field at `p` through VLAN tags to an IP header; return its position or NOT_IP."""
     while p + 2 <= end:
         kind = _u16(data, p)
-        if kind == 0x0800 or kind == 0x86DD:
+        if kind in (0x0800, 0x86DD):
             return p + 2
-        if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100:  # IEEE 802.1Q 9.6; 0x9100 is QinQ before 802.1ad
+        if kind in (0x8100, 0x88A8, 0x9100):  # IEEE 802.1Q 9.6; 0x9100 is QinQ before 802.1ad
             if p + 4 > end:
                 return NOT_IP
             row.vlan = _u16(data, p + 2) & 0x0FFF
@@ -78,7 +75,7 @@ def _ethertype(data: Any, p: int, end: int, row: Any) -> int:
 
 
 @compiled
-def _packet_type(kind: int) -> int:
+def _packet_type(kind: Any) -> int:
     """Return the direction that a cooked header's packet type states (LINKTYPE_LINUX_SLL).
 
     4 is "sent by us". 0 to 2 came in for this host, 3 came in for another: a fact about the frame, not about its addressee.
@@ -104,31 +101,31 @@ def _link(data: Any, p: int, end: int, link: int, row: Any) -> int:
         row.interface = np.int32(_u32(data, p + 4) & 0x7FFFFFFF)
         row.direction = _packet_type(np.int64(data[p + 10]))
         kind = _u16(data, p)
-        if kind == 0x0800 or kind == 0x86DD:
+        if kind in (0x0800, 0x86DD):
             return p + 20
-        if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100:
+        if kind in (0x8100, 0x88A8, 0x9100):
             if p + 24 > end:
                 return NOT_IP
             row.vlan = _u16(data, p + 20) & 0x0FFF
             return _ethertype(data, p + 22, end, row)
         return NOT_IP
-    if link == 101 or link == 12 or link == 14 or link == 228 or link == 229:  # LINKTYPE_RAW, its DLTs, IPV4, IPV6
+    if link in (101, 12, 14, 228, 229):  # LINKTYPE_RAW, its DLTs, IPV4, IPV6
         return p
-    if link == 0 or link == 108:  # LINKTYPE_NULL (byte order of the capturing machine) and LINKTYPE_LOOP (network order)
+    if link in (0, 108):  # LINKTYPE_NULL (byte order of the capturing machine) and LINKTYPE_LOOP (network order)
         if p + 4 > end:
             return NOT_IP
         family = _u32(data, p)
         if family > 0xFFFF:
             family = ((family & 0xFF) << 24) | ((family & 0xFF00) << 8) | ((family >> 8) & 0xFF00) | (family >> 24)
         # AF_INET is 2 everywhere; AF_INET6 is 24 (NetBSD, OpenBSD), 28 (FreeBSD), 30 (macOS), 10 (Linux), 23 (Windows).
-        if family == 2 or family == 24 or family == 28 or family == 30 or family == 10 or family == 23:
+        if family in (2, 24, 28, 30, 10, 23):
             return p + 4
         return NOT_IP
     return NOT_DECODED
 
 
 @compiled
-def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> tuple[int, int, int]:
+def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     """Read an IPv4 header (RFC 791 3.1); return what it carries, where that starts, and where the datagram ends."""
     if p + 20 > end:
         return UNREADABLE, 0, 0
@@ -167,7 +164,7 @@ def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> tuple[int, in
 
 
 @compiled
-def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> tuple[int, int, int]:
+def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     """Read an IPv6 header and its extension headers (RFC 8200 3 and 4); return as `_ipv4` does."""
     if p + 40 > end:
         return UNREADABLE, 0, 0
@@ -179,10 +176,10 @@ def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> tuple[int, in
     transport = p + 40
     more = False
     # Hop-by-hop, routing, destination options; fragment (RFC 8200 4.5); authentication (RFC 4302 2.2).
-    while protocol == 0 or protocol == 43 or protocol == 60 or protocol == 44 or protocol == 51:
+    while protocol in (0, 43, 60, 44, 51):
         if transport + 8 > limit:
             return UNREADABLE, 0, 0
-        size = (np.int64(data[transport + 1]) + 1) * 8
+        size: Any = (np.int64(data[transport + 1]) + 1) * 8
         if protocol == 44:
             size = np.int64(8)
             pieces = _u16(data, transport + 2)
@@ -210,7 +207,7 @@ def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> tuple[int, in
 
 
 @compiled
-def _options(data: Any, p: int, end: int, row: Any) -> None:
+def _options(data: Any, p: Any, end: int, row: Any) -> None:
     """Read TCP options (RFC 9293 3.1): MSS, window scale and timestamps (RFC 7323 2.2, 3.2), SACK permitted (RFC 2018 2)."""
     while p < end:
         kind = data[p]
@@ -229,7 +226,7 @@ def _options(data: Any, p: int, end: int, row: Any) -> None:
         elif kind == 2 and size == 4:
             row.mss = np.uint16(_u16(data, p + 2))
         elif kind == 3 and size == 3:
-            row.window_shift = np.int8(min(np.int64(data[p + 2]), 127))
+            row.window_shift = np.int8(min(np.int64(data[p + 2]), np.int64(127)))
         elif kind == 4 and size == 2:
             row.sack_permitted = True
         p += size
@@ -245,7 +242,7 @@ def _tcp(data: Any, p: int, end: int, stop: int, base: int, row: Any) -> int:
     header = (bits >> 12) * 4
     if header < 20:
         return UNREADABLE
-    payload = p + header
+    payload: Any = p + header
     length = max(stop - payload, 0)
     row.sport = np.uint16(_u16(data, p))
     row.dport = np.uint16(_u16(data, p + 2))
@@ -271,7 +268,7 @@ def _tcp(data: Any, p: int, end: int, stop: int, base: int, row: Any) -> int:
 
 
 @compiled
-def _frame(data: Any, record: Any, base: int, row: Any) -> int:
+def _frame(data: Any, record: Any, base: int, row: Any) -> Any:
     """Decode one frame into `row`; return TCP where it is a segment, else what it is, or NOT_DECODED."""
     start = record.offset
     end = start + record.captured

@@ -88,12 +88,13 @@ class Pcap:
 
     def step(self, data: Bytes, position: int) -> Step:
         """Take complete records from `data`, starting at `position`; see `records.Parser`."""
+        others: tuple[tuple[int, int], ...] = ()
         if not self._order:
             if len(data) - position < HEADER:
                 return Step(self._records[:0], position)
-            damage = self._begin(data[position : position + HEADER].tobytes())
-            if damage:
-                return Step(self._records[:0], position, Damage(position, damage))
+            if says := self._begin(data[position : position + HEADER].tobytes()):
+                return Step(self._records[:0], position, Damage(position, says))
+            others = ((position, HEADER),)
             position += HEADER
         link = self.link_types[0]
         found, position, state = _walk(
@@ -103,7 +104,7 @@ class Pcap:
         damage = None
         if state == TOO_LONG:
             damage = Damage(position, f"claims more than the {largest_frame(link):,} bytes that a packet can have")
-        return Step(self._records[:found], position, damage, more=found == len(self._records))
+        return Step(self._records[:found], position, damage, others, more=found == len(self._records))
 
     def _begin(self, header: bytes) -> str | None:
         """Read the file's header; return what is wrong with it, or None."""

@@ -14,8 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.capture.records import BATCH, LARGEST_FOREIGN_FRAME, LARGEST_FRAME, NO_FRAME, RECORD
-from analyzer.capture.records import Bytes, Counts, Damage, Rows, Step, largest_frame
+from analyzer.capture.records import (
+    BATCH,
+    LARGEST_FOREIGN_FRAME,
+    LARGEST_FRAME,
+    NO_FRAME,
+    RECORD,
+    Bytes,
+    Counts,
+    Damage,
+    Rows,
+    Step,
+    largest_frame,
+)
 from analyzer.compiled import compiled
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME
 
@@ -67,7 +78,7 @@ def _u32(data: Any, p: int, big: bool) -> Any:
 
 
 @compiled
-def _time(high: int, low: int, interface: Any) -> int:
+def _time(high: int, low: int, interface: Any) -> Any:
     """Return nanoseconds since 1970 (4.2, if_tsresol and if_tsoffset), rounded down; NO_TIME where 64 bits do not hold it."""
     ticks = (np.uint64(high) << np.uint64(32)) | np.uint64(low)
     exponent = interface.exponent
@@ -88,8 +99,10 @@ def _time(high: int, low: int, interface: Any) -> int:
             rest = ticks - seconds * POWERS[exponent]
         if exponent <= 9:
             rest = rest * POWERS[9 - exponent]
+        elif exponent < 29:
+            rest = rest // POWERS[exponent - 9]
         else:
-            rest = rest // POWERS[exponent - 9] if exponent - 9 < 20 else np.uint64(0)
+            rest = np.uint64(0)
     if seconds > np.uint64(LAST_SECOND):
         return NO_TIME
     whole = np.int64(seconds) + interface.offset
@@ -140,20 +153,17 @@ def _walk(
             break
         if _u32(data, after - 4, big) != total:
             return found, position, BAD_LENGTH
-        if kind == INTERFACE or kind == STATISTICS or kind == SECRETS:
+        if kind in (INTERFACE, STATISTICS, SECRETS):
             return found, position, DESCRIPTION
         row = records[found]
         row.start = position
         row.size = size
         row.direction = DIRECTION_UNKNOWN
         row.time = NO_TIME
-        if kind == ENHANCED or kind == PACKET:  # 4.3; appendix A
+        if kind in (ENHANCED, PACKET):  # 4.3; appendix A
             if total < 32:
                 return found, position, BAD_LENGTH
-            if kind == ENHANCED:
-                number = _u32(data, position + 8, big)
-            else:
-                number = _u16(data, position + 8, big)
+            number = _u32(data, position + 8, big) if kind == ENHANCED else _u16(data, position + 8, big)
             if number >= count:
                 return found, position, NO_INTERFACE
             interface = interfaces[number]
@@ -185,14 +195,7 @@ def _walk(
             row.offset = position + 12
             row.link = interface.link
             row.interface = 0
-        elif (
-            kind == JOURNAL
-            or kind == CUSTOM
-            or kind == CUSTOM_NOT_COPIED
-            or kind == SYSDIG
-            or kind == SYSDIG_2
-            or kind == SYSDIG_2_LARGE
-        ):
+        elif kind in (JOURNAL, CUSTOM, CUSTOM_NOT_COPIED, SYSDIG, SYSDIG_2, SYSDIG_2_LARGE):
             row.offset = position + 8
             row.captured = 0
             row.wire = 0

@@ -54,7 +54,7 @@ def _lz4(raw: BinaryIO) -> BinaryIO:
 
 OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     "gzip": lambda raw: cast(BinaryIO, gzip.GzipFile(fileobj=raw)),
-    "xz": lambda raw: cast(BinaryIO, lzma.LZMAFile(raw)),
+    "xz": lambda raw: cast(BinaryIO, lzma.LZMAFile(raw)),  # noqa: SIM115 (Stream closes it)
     "bzip2": lambda raw: cast(BinaryIO, bz2.BZ2File(raw)),
     "zstd": _zstd,
     "lz4": _lz4,
@@ -69,7 +69,7 @@ class Stream:
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise UnusableInput(f"{path} is not a regular file; write the capture to a file first.")
-            self._raw = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by close)
+            self._raw = open(path, "rb", buffering=0)  # noqa: SIM115 (close does)
         except OSError as error:
             raise UnusableInput(unreadable(path, error)) from error
         self.compression = compression_of(self._raw.read(6))

@@ -77,13 +77,15 @@ def stretches(stream: Stream, parser: Parser, name: str, chunk_bytes: int = CHUN
         count = 0
         if not lost:
             try:
-                count = stream.read_into(memoryview(buffer)[filled:])
+                count = stream.read_into(buffer[filled:].data)
             except STREAM_ERRORS as error:
                 lost = error
         filled += count
         if count == 0:
             if lost or rest:
-                yield Stretch(data[:0], base, frame, Step(step.records[:0], 0), _ending(name, frame, place, lost, stream))
+                yield Stretch(
+                    data[:0], base, frame, Step(step.records[:0], 0), _ending(name, frame, place, lost, stream)
+                )
             return
 
 
