@@ -1,0 +1,299 @@
+"""The figures: functions that draw a diagnosis on an Axes, and the way from a figure to inline SVG.
+
+Lives here: the timeline of resets and log lines, its caption, and SVG that is the same bytes every time, keeps its text as
+text, and takes its colours from the page. Never here: numbers that the result document does not hold.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+
+from analyzer.report import wording
+from analyzer.report.wording import known
+from analyzer.result import Diagnosis
+
+# The light palette of style.css. In the page each becomes the variable of that name, so that dark mode changes it too.
+COLOURS = {
+    "client": "#1d5fc4",
+    "server": "#7a3db8",
+    "middlebox": "#a94d00",
+    "undetermined": "#5d6672",
+    "log": "#0b6e63",
+    "ink": "#1b1f24",
+    "quiet": "#5d6673",
+    "rule": "#d9dce1",
+    "ground": "#fdfdfc",
+}
+MARKERS = {"client": "^", "server": "s", "middlebox": "D", "undetermined": "o"}
+NAMES = {
+    "client": "sent by the client",
+    "server": "sent by the server",
+    "middlebox": "sent by a device between",
+    "undetermined": "sender cannot be told",
+}
+MARKS = 500  # beyond this many marks they are counted in bins
+BINS = 120
+SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
+PADDING = 0.06  # of the time shown, on both sides
+SHORTEST = 0.02  # seconds: the least time an axis shows
+
+
+@dataclass
+class Marks:
+    """What the timeline shows: lanes from top to bottom, and points in them."""
+
+    lanes: list[str] = field(default_factory=list)
+    resets: list[tuple[datetime, int, str]] = field(default_factory=list)  # time, lane, reset_by
+    lines: list[tuple[datetime, int]] = field(default_factory=list)  # time, lane
+    ties: list[tuple[datetime, int, datetime, int]] = field(default_factory=list)  # log line -> reset
+    logs_from: int = 0  # number of the first lane that is a log
+
+
+def _when(text: Any) -> datetime | None:
+    return datetime.fromisoformat(wording.moment(text, 6)).replace(tzinfo=UTC) if known(text) else None
+
+
+def _busiest(names: list[str], limit: int, rest: str) -> dict[str, str]:
+    """Return name -> lane label; names past the limit share one lane."""
+    ranked = [name for name, _ in Counter(names).most_common()]
+    kept = ranked if len(ranked) <= limit else ranked[: limit - 1]
+    left = f"{len(ranked) - len(kept)} more {rest}"
+    return {name: name if name in kept else left for name in ranked}
+
+
+def marks(diagnosis: Diagnosis) -> Marks:
+    """Return the points of the timeline, taken from the result document."""
+    document = diagnosis.document
+    resets = [reset for reset in document.get("resets") or [] if known(reset.get("time"))]
+    unmatched = [line for line in document.get("unmatched_log_lines") or [] if known(line.get("time"))]
+    ends = {side: [str((reset.get(side) or {}).get("ip")) for reset in resets] for side in ("client", "server")}
+    lines = [(line, reset) for reset in resets for line in reset.get("log_lines") or [] if known(line.get("time"))]
+    sources = [str(line.get("source")) for line, _ in lines] + [str(line.get("source")) for line in unmatched]
+    lane_of = {
+        "server": _busiest(ends["server"], SERVERS, "servers"),
+        "client": _busiest(ends["client"], CLIENTS, "clients"),
+        "log": _busiest(sources, SOURCES, "logs"),
+    }
+    labels = [
+        f"{kind} {label}" if kind != "log" else label
+        for kind, names in lane_of.items()
+        for label in dict.fromkeys(names.values())
+    ]
+    out = Marks(lanes=labels, logs_from=len(labels) - len(set(lane_of["log"].values())))
+
+    def lane(kind: str, name: str) -> int:
+        label = lane_of[kind][name]
+        if kind == "log":
+            return out.logs_from + list(dict.fromkeys(lane_of["log"].values())).index(label)
+        return labels.index(f"{kind} {label}")
+
+    def lane_of_reset(reset: dict[str, Any]) -> int:
+        side = "client" if reset.get("apparent_sender") == "client" else "server"
+        return lane(side, str((reset.get(side) or {}).get("ip")))
+
+    for reset in resets:
+        moment = _when(reset["time"])
+        if moment:
+            out.resets.append((moment, lane_of_reset(reset), str(reset.get("reset_by"))))
+    for line, reset in lines:
+        moment, target = _when(line["time"]), _when(reset["time"])
+        if moment and target:
+            place = lane("log", str(line.get("source")))
+            out.lines.append((moment, place))
+            out.ties.append((moment, place, target, lane_of_reset(reset)))
+    for line in unmatched:
+        moment = _when(line["time"])
+        if moment:
+            out.lines.append((moment, lane("log", str(line.get("source")))))
+    return out
+
+
+def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
+    """Draw resets and log lines on one time axis, one lane per host and per log.
+
+    A lane is the host whose address the reset carries; colour and shape say who transmitted it. Returns False, and draws
+    nothing, when there are not two moments to compare.
+    """
+    shown = marks(diagnosis)
+    moments = [point[0] for point in shown.resets] + [point[0] for point in shown.lines]
+    if len(moments) < 2:
+        return False
+    start, end = min(moments), max(moments)
+    width = max((end - start).total_seconds(), SHORTEST)
+    middle = start + (end - start) / 2
+    half = timedelta(seconds=width * (0.5 + PADDING))
+    left, right = middle - half, middle + half
+    many = len(moments) > MARKS
+    for number in range(len(shown.lanes)):
+        is_log = number >= shown.logs_from
+        ax.axhline(number, color=COLOURS["rule"], linewidth=1, zorder=1, linestyle=(0, (2, 3)) if is_log else "-")
+    if many:
+        _draw_bins(ax, shown, left, right)
+    else:
+        _draw_points(ax, shown)
+    ax.set_xlim(date2num(left), date2num(right))  # type: ignore[no-untyped-call]
+    ax.set_ylim(len(shown.lanes) - 0.45, -0.55)
+    _dress(ax, shown)
+    return True
+
+
+def _draw_points(ax: Axes, shown: Marks) -> None:
+    for moment, place, target, lane in shown.ties:
+        ax.plot([_x(moment), _x(target)], [place, lane], color=COLOURS["log"], linewidth=0.8, alpha=0.55, zorder=2)
+    for side in NAMES:
+        points = [(moment, lane) for moment, lane, by in shown.resets if by == side]
+        if points:
+            _scatter(ax, points, [44.0] * len(points), side)
+    if shown.lines:
+        ax.scatter(
+            [_x(moment) for moment, _ in shown.lines],
+            [lane for _, lane in shown.lines],
+            s=60, marker="|", color=COLOURS["log"], linewidths=2, zorder=4, label="log line",
+        )  # fmt: skip
+
+
+def _draw_bins(ax: Axes, shown: Marks, left: datetime, right: datetime) -> None:
+    """Draw one mark per lane, kind and bin of time; its area grows with the number it stands for."""
+    step = (right - left) / BINS
+
+    def binned(points: list[tuple[datetime, int]]) -> tuple[list[tuple[datetime, int]], list[float]]:
+        counted = Counter((int((moment - left) / step), lane) for moment, lane in points)
+        places = sorted(counted)
+        return [(left + step * (number + 0.5), lane) for number, lane in places], [
+            18.0 + 14.0 * counted[place] ** 0.5 for place in places
+        ]
+
+    for side in NAMES:
+        points, sizes = binned([(moment, lane) for moment, lane, by in shown.resets if by == side])
+        if points:
+            _scatter(ax, points, sizes, side)
+    points, sizes = binned(shown.lines)
+    if points:
+        ax.scatter([_x(moment) for moment, _ in points], [lane for _, lane in points], s=sizes, marker="|",
+                   color=COLOURS["log"], linewidths=2, zorder=4, label="log lines")  # fmt: skip
+
+
+def _scatter(ax: Axes, points: list[tuple[datetime, int]], sizes: list[float], side: str) -> None:
+    hollow = side == "undetermined"
+    ax.scatter(
+        [_x(moment) for moment, _ in points],
+        [lane for _, lane in points],
+        s=sizes,
+        marker=MARKERS[side],
+        facecolors=COLOURS["ground"] if hollow else COLOURS[side],
+        edgecolors=COLOURS[side] if hollow else COLOURS["ground"],
+        linewidths=1.5 if hollow else 0.6,
+        zorder=5,
+        label=NAMES[side],
+    )
+
+
+def _x(moment: datetime) -> float:
+    return float(date2num(moment))  # type: ignore[no-untyped-call]
+
+
+def _dress(ax: Axes, shown: Marks) -> None:
+    locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    ax.set_yticks(range(len(shown.lanes)), [wording.cut(wording.inert(lane), 40) for lane in shown.lanes])
+    ax.tick_params(length=0, colors=COLOURS["quiet"], labelcolor=COLOURS["ink"], pad=6)
+    ax.tick_params(axis="x", labelcolor=COLOURS["quiet"])
+    ax.xaxis.get_offset_text().set_color(COLOURS["quiet"])
+    for side, spine in ax.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(COLOURS["rule"])
+    ax.patch.set_alpha(0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From a figure to the page
+
+
+def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
+    """Return the timeline for a wide page and for a phone; an empty list when there is nothing to compare."""
+    lanes = len(marks(diagnosis).lanes)
+    sizes = {"wide": (9.6, 0.55 + 0.34 * lanes, 0.2), "narrow": (4.0, 0.55 + 0.34 * lanes, 0.0)}
+    out = []
+    for name, (width, height, _) in sizes.items():
+        drawn = svg(lambda ax: timeline(ax, diagnosis), width, height, f"timeline-{name}", name == "narrow")
+        if drawn is None:
+            return []
+        out.append(drawn)
+    return out
+
+
+def caption(diagnosis: Diagnosis) -> str:
+    """Return what the timeline shows and by how much each log's clock was corrected."""
+    clocks = [
+        f"{clock.get('source')} by {-clock['offset_seconds']:+g} s".replace("-", "−")
+        for clock in diagnosis.document.get("clocks") or []
+        if known(clock.get("offset_seconds"))
+    ]
+    corrected = f" Log times are moved onto the capture's clock: {wording.listed(clocks, 4)}." if clocks else ""
+    shown = marks(diagnosis)
+    binned = len(shown.resets) + len(shown.lines) > MARKS
+    many = " Marks close together are drawn as one; its size grows with their number." if binned else ""
+    return (
+        "Times are UTC. A mark stands in the lane of the host whose address the reset carries; its shape and colour say "
+        f"who transmitted it.{corrected}{many}"
+    )
+
+
+def svg(draw: Callable[[Axes], bool], width: float, height: float, prefix: str, narrow: bool = False) -> str | None:
+    """Return what `draw` draws as inline SVG: text as text, ids that begin with `prefix`, colours as variables."""
+    settings: dict[str, Any] = {
+        "svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 9, "axes.unicode_minus": True, "timezone": "UTC",
+    }  # fmt: skip
+    with warnings.catch_warnings(), matplotlib.rc_context(settings):  # type: ignore[arg-type]
+        warnings.simplefilter("ignore")  # letters that matplotlib's own font lacks: the browser has them
+        figure = Figure(figsize=(width, height))
+        FigureCanvasSVG(figure)
+        ax = figure.add_subplot()
+        if not draw(ax):
+            return None
+        if narrow:  # the lanes' names stand above their lines, where a phone has room for them
+            labels = [label.get_text() for label in ax.get_yticklabels()]
+            ax.set_yticks(range(len(labels)), [""] * len(labels))
+            for number, label in enumerate(labels):
+                ax.annotate(label, (0, number), xycoords=("axes fraction", "data"), xytext=(0, 5),
+                            textcoords="offset points", color=COLOURS["ink"], fontsize=8.5)  # fmt: skip
+        left = 0.02 if narrow else 0.24
+        figure.subplots_adjust(left=left, right=0.98, bottom=0.38 / height, top=1 - 0.02 / height)
+        figure.patch.set_alpha(0)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _inline(buffer.getvalue(), prefix)
+
+
+def _inline(text: str, prefix: str) -> str:
+    """Return matplotlib's SVG file as a fragment for a page."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
+    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
+    text = re.sub(r'\s*xmlns(:xlink)?="[^"]*"', "", text)
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = text.replace('<style type="text/css">*{', f"<style>#{prefix} *{{")
+    for name, colour in COLOURS.items():
+        text = re.sub(colour, f"var(--{name})", text, flags=re.IGNORECASE)
+    box = re.search(r'viewBox="[^"]*"', text)
+    opening = (
+        f'<svg id="{prefix}" class="{prefix}" {box[0] if box else ""} role="img" aria-labelledby="timeline-caption">'
+    )
+    return re.sub(r"<svg[^>]*>", opening, text, count=1).strip()

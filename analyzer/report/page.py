@@ -1,0 +1,112 @@
+"""The page: a Diagnosis -> one self-contained HTML file, the same bytes every time.
+
+Lives here: the template environment, and what is handed to the templates. Never here: wording (wording.py), choice (story.py)
+or any access to network and disk beyond this package's own templates.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from analyzer.report import figures, ladder, story, wording
+from analyzer.report.wording import known
+from analyzer.result import Diagnosis
+
+FULL_CHAPTERS = 20  # incidents told in full; the rest stays in the table
+TABLE_ROWS = 500  # resets in the table: what a browser sorts at once, and a reader reads
+LISTED = 200  # unmatched log lines, notices
+
+FILTERS = {
+    "address": wording.address,
+    "band": wording.band,
+    "count": wording.count,
+    "cut": wording.cut,
+    "duration": wording.duration,
+    "humanised": wording.humanised,
+    "lag": wording.lag,
+    "listed": wording.listed,
+    "moment": wording.moment,
+    "probability": wording.probability,
+    "share": wording.share,
+    "size": wording.size,
+    "weight": wording.weight,
+}
+
+
+def render(diagnosis: Diagnosis) -> str:
+    """Return the report of a diagnosis."""
+    return environment().get_template("page.html").render(context(diagnosis))
+
+
+def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -> jinja2.Environment:
+    """Return the template environment: everything escaped, every control character made visible."""
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("analyzer.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=undefined,
+        finalize=_finalize,
+    )
+    env.filters.update(FILTERS)
+    env.tests["known"] = known
+    env.globals.update(span=wording.span, title=story.title)
+    for constant in ("SIDES", "EMITTERS", "TIES", "WHERE"):
+        env.globals[constant] = getattr(wording, constant)
+    return env
+
+
+def _finalize(value: Any) -> Any:
+    """Make each value that a template prints harmless to look at; None prints nothing. Markup is the project's own."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return wording.inert(value, keep="\n\t")
+    return value if known(value) else ""
+
+
+def context(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return what the templates see."""
+    told = story.tell(diagnosis)
+    full = told.chapters[:FULL_CHAPTERS]
+    ladders = {c.incident.get("id"): ladder.build(diagnosis, c.reset) for c in full if c.reset}
+    loader = jinja2.PackageLoader("analyzer.report")
+    script = _own(loader, "script.js")
+    shown = table(told)
+    return {
+        "doc": told.document,
+        "story": told,
+        "full": full,
+        "rest": told.chapters[FULL_CHAPTERS:],
+        "full_ids": {c.incident.get("id") for c in full},
+        "ladders": ladders,
+        "causes": diagnosis.causes,
+        "figures": [Markup(figure) for figure in figures.timeline_svgs(diagnosis)],
+        "timeline_caption": figures.caption(diagnosis),
+        "rows": shown,
+        "row_ids": {row.get("id") for row in shown},
+        "incident_of": {member: c.incident.get("id") for c in told.chapters for member in c.members},
+        "unknown_signs": story.unknown_signs(told),
+        "listed_limit": LISTED,
+        "style": _own(loader, "style.css"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+
+
+def table(told: story.Story) -> list[dict[str, Any]]:
+    """Return the rows of the table of all endings: the harmful ones first when there are too many, then in time order."""
+    rows = [*told.resets, *({**silence, "silence": True} for silence in told.silences)]
+    kept = sorted(rows, key=lambda row: row.get("harmless") is True)[:TABLE_ROWS]
+    return sorted(kept, key=lambda row: str(row.get("time")))
+
+
+def _own(loader: jinja2.PackageLoader, name: str) -> Markup:
+    """Return one of the package's own style and script files, as it is."""
+    source, _, _ = loader.get_source(jinja2.Environment(), name)
+    return Markup(source.strip())

@@ -1,0 +1,262 @@
+"""What the page and the terminal both tell: the result document, put in the order of a reader's questions.
+
+Lives here: the headline, the representative reset of each incident, evidence sorted into for, against and unseen. Never
+here: markup, or a number that the document does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.report import wording
+from analyzer.report.wording import count, known
+from analyzer.result import Diagnosis
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence on one cause for one reset, sorted by what it does."""
+
+    cause: str
+    title: str
+    speaks_for: list[Item]
+    against: list[Item]
+    counted: list[Item]  # known, and without weight
+    unseen: list[Item]
+
+    @property
+    def count(self) -> int:
+        return len(self.speaks_for) + len(self.against) + len(self.counted) + len(self.unseen)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another answer that was weighed: what it is, how likely, and what tells it apart."""
+
+    cause: str
+    title: str
+    reset_by: str
+    confidence: float | None
+    why_not: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One incident with the reset that stands for it."""
+
+    incident: Item
+    reset: Item | None
+    silence: bool
+    members: list[str]
+    evidence: list[Evidence]
+    alternatives: list[Alternative]
+    cause: Item
+    noun: str  # "reset" or "silent death"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything the page tells, from one document."""
+
+    document: Item
+    verdict: Item
+    chapters: list[Chapter]
+    top: Chapter | None
+    headline: str
+    why: str
+    contrary: str
+    unseen: int
+    resets: list[Item]
+    silences: list[Item]
+
+
+def get(item: Item | None, key: str, default: Any = None) -> Any:
+    """Return item[key], or the default where it is absent or null."""
+    value = (item or {}).get(key)
+    return default if value is None else value
+
+
+def tell(diagnosis: Diagnosis) -> Story:
+    """Return the story of a diagnosis."""
+    document = diagnosis.document
+    resets, silences = list(get(document, "resets", [])), list(get(document, "died_in_silence", []))
+    chapters = [_chapter(incident, resets, silences, diagnosis.causes) for incident in get(document, "incidents", [])]
+    verdict = get(document, "verdict", {})
+    top = next(
+        (c for c in chapters if known(verdict.get("incident")) and c.incident.get("id") == verdict["incident"]), None
+    )
+    return Story(
+        document=document,
+        verdict=verdict,
+        chapters=chapters,
+        top=top,
+        headline=_headline(verdict, top, document),
+        why=_why(top),
+        contrary=_contrary(top),
+        unseen=sum(len(part.unseen) for part in top.evidence[:1]) if top else 0,
+        resets=resets,
+        silences=silences,
+    )
+
+
+def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: dict[str, Item]) -> Chapter:
+    members = [str(identity) for identity in get(incident, "endings", [])]
+    wanted = set(members)
+    candidates = [r for r in resets if r.get("id") in wanted]
+    mute = [s for s in silences if s.get("id") in wanted]
+    reset = representative(incident, candidates or mute)
+    silence = not candidates and bool(mute)
+    return Chapter(
+        incident=incident,
+        reset=reset,
+        silence=silence,
+        members=members,
+        evidence=_evidence(reset, causes) if reset else [],
+        alternatives=_alternatives(reset, causes) if reset else [],
+        cause=causes.get(str(incident.get("cause")), {}),
+        noun="silent death" if silence else "reset",
+    )
+
+
+def representative(incident: Item, resets: list[Item]) -> Item | None:
+    """Return the reset that shows an incident best: same answer, proved, logged, sure, early."""
+
+    def rank(reset: Item) -> tuple[Any, ...]:
+        same = reset.get("cause") == incident.get("cause") and reset.get("reset_by") == incident.get("reset_by")
+        return (
+            not same,
+            not known(reset.get("proof")),
+            not reset.get("log_lines"),
+            -get(reset, "cause_confidence", 0.0),
+            str(reset.get("time")),
+        )
+
+    return min(resets, key=rank, default=None)
+
+
+def _evidence(reset: Item, causes: dict[str, Item]) -> list[Evidence]:
+    groups: dict[tuple[int, str, str], list[Item]] = {}
+    for item in get(reset, "evidence", []):
+        cause = str(item.get("cause"))
+        rank = get(item, "rank", 1 if cause == reset.get("cause") else 2)
+        groups.setdefault((rank, cause, get(item, "origin", "")), []).append(item)
+    return [_sorted_out(cause, items, causes) for (_, cause, _), items in sorted(groups.items())]
+
+
+def _sorted_out(cause: str, items: list[Item], causes: dict[str, Item]) -> Evidence:
+    def heaviest_first(chosen: Iterable[Item]) -> list[Item]:
+        return sorted(chosen, key=lambda item: -abs(get(item, "weight", 0)))
+
+    unseen = [item for item in items if not known(item.get("held"))]
+    seen = [item for item in items if known(item.get("held"))]
+    return Evidence(
+        cause=cause,
+        title=title(cause, causes),
+        speaks_for=heaviest_first(item for item in seen if get(item, "weight", 0) > 0),
+        against=heaviest_first(item for item in seen if get(item, "weight", 0) < 0),
+        counted=[item for item in seen if get(item, "weight", 0) == 0],
+        unseen=unseen,
+    )
+
+
+def _alternatives(reset: Item, causes: dict[str, Item]) -> list[Alternative]:
+    apart = causes.get(str(reset.get("cause")), {}).get("lookalikes", {})
+    return [
+        Alternative(
+            cause=str(other.get("cause")),
+            title=title(str(other.get("cause")), causes),
+            reset_by=str(other.get("reset_by")),
+            confidence=other.get("confidence"),
+            why_not=apart.get(str(other.get("cause")), ""),
+        )
+        for other in get(reset, "alternatives", [])[:6]
+    ]
+
+
+def title(cause: str, causes: dict[str, Item]) -> str:
+    """Return a cause's title; its id in words where it has none."""
+    return str(causes.get(cause, {}).get("title") or wording.humanised(cause))
+
+
+def hosts(chapter: Chapter) -> tuple[str, str]:
+    """Return the clients and servers of an incident as a sentence names them."""
+    incident = chapter.incident
+    return wording.listed(get(incident, "clients", []), 2), wording.listed(get(incident, "servers", []), 2)
+
+
+def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
+    if top is None:
+        if get(document, "resets", []) or get(document, "died_in_silence", []):
+            return "Connections ended badly, and no single incident stands out."
+        return "No connection was reset in what was captured."
+    incident = top.incident
+    number = get(incident, "resets", len(top.members))
+    clients, servers = hosts(top)
+    several = known(verdict.get("covers")) and verdict["covers"] < 0.5
+    begin = "Several problems. First: " if several and not _says_several(verdict) else ""
+    one = number == 1
+    if top.silence:
+        sentence = f"{count(number, 'connection')} to {servers} died without an answer."
+        return begin + (sentence[0].lower() if begin else sentence[0]) + sentence[1:]
+    them = f"its connection to {servers}" if one else f"{number:,} connections to {servers}"
+    if top.reset is not None and top.reset.get("roles_known") is False:
+        between = f"{clients} and {servers}"
+        them = f"{'the connection' if one else f'{number:,} connections'} between {between}"
+    sentence = {
+        "client": f"The client {clients} cut {them}."
+        if one or len(get(incident, "clients", [])) == 1
+        else f"The clients cut {them}.",
+        "server": f"The server {servers} cut {'the connection' if one else f'{number:,} connections'} from {clients}.",
+        "middlebox": f"A device between {clients} and {servers} cut {'their connection' if one else f'{number:,} connections'}.",
+    }.get(
+        str(incident.get("reset_by")),
+        f"Who cut {'the connection' if one else f'{number:,} connections'} to {servers} cannot be told from this capture.",
+    )
+    if incident.get("harmless") is True:
+        sentence += " Nothing was lost."
+    return begin + (sentence[0].lower() + sentence[1:] if begin else sentence)
+
+
+def _says_several(verdict: Item) -> bool:
+    """Return whether the verdict's own sentence, which stands right below the headline, says that there are several."""
+    return str(verdict.get("sentence")).startswith("Several problems")
+
+
+def _why(top: Chapter | None) -> str:
+    if top is None:
+        return ""
+    if str(top.incident.get("cause")) == "unexplained":
+        return "No known cause fits"
+    return str(get(top.incident, "title", "") or top.cause.get("title") or wording.humanised(top.incident.get("cause")))
+
+
+def _contrary(top: Chapter | None) -> str:
+    """Return the strongest thing that speaks against the verdict, as one sentence."""
+    if top is None or top.reset is None or not top.evidence:
+        return ""
+    best = top.evidence[0]
+    if best.against:
+        return _as_missing(best.against[0])
+    for other in top.evidence[1:]:
+        if other.speaks_for:
+            return f"For another answer ({other.title}): {other.speaks_for[0].get('sentence')}"
+    return "Nothing that was looked for speaks against it."
+
+
+def _as_missing(item: Item) -> str:
+    sentence = str(item.get("sentence"))
+    return sentence if item.get("held") else f"Expected, and not so: {sentence}"
+
+
+def unknown_signs(story: Story) -> list[tuple[str, list[str]]]:
+    """Return, per incident shown, the signs that could not be seen: (incident id, sentences)."""
+    found = []
+    for chapter in story.chapters:
+        sentences = [str(item.get("sentence")) for part in chapter.evidence[:1] for item in part.unseen]
+        if sentences:
+            found.append((str(chapter.incident.get("id")), sentences))
+    return found

@@ -1,0 +1,214 @@
+"""The words of the report: how a value of the result document is put into English.
+
+Lives here: names of sides and bands, times, spans, sizes, plurals, TCP flags, and `inert`, which makes untrusted text safe to
+look at. Never here: a decision about the diagnosis, or any markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+# Bands of confidence: lower bound -> word. They describe a number; they never replace it.
+BANDS = ((0.9, "very likely"), (0.75, "likely"), (0.5, "more likely than not"), (0.0, "weak"))
+# Weight of one sign in decibans (10 = odds of ten): lower bound -> word.
+WEIGHTS = ((15, "very strong"), (10, "strong"), (5, "moderate"), (1, "slight"))
+FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")  # bit 0 upwards, in Wireshark's order
+
+# What may not reach a reader's eye as itself: controls (terminal escapes), bidirectional overrides (text that reads
+# backwards), zero-width and line-separating characters, tags, surrogates.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+_TYPOGRAPHY = str.maketrans(
+    {"…": "...", "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "→": "->", "←": "<-", "×": "x",
+     "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "±": "+/-", "µ": "u", "μ": "u", "·": "-", "•": "*", "\u00a0": " ",
+     "\u2009": " ", "\u202f": " ", "✔": "+", "✘": "-"}
+)  # fmt: skip
+
+SIDES = {
+    "client": "the client",
+    "server": "the server",
+    "middlebox": "a device between",
+    "undetermined": "cannot be told",
+}
+EMITTERS = {
+    "socket": "its socket",
+    "kernel": "its kernel",
+    "host_filter": "a filter on that host",
+    "device": "a network device",
+}
+TIES = {
+    "connection": "the line names the connection",
+    "process": "its process named the connection in another line",
+    "host": "the line names the host only",
+    "time": "by time only",
+}
+WHERE = {
+    "client": "at the client's host",
+    "server": "at the server's host",
+    "between": "between client and server",
+    "unknown": "at an unknown place",
+}
+
+
+def inert(text: object, keep: str = "") -> str:
+    """Return untrusted text with every character that could act instead of show written as an escape."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        if match[0] in keep:
+            return match[0]
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+    return _HIDDEN.sub(escape, str(text))
+
+
+def ascii_punctuation(text: str) -> str:
+    """Return text whose typography survives consoles in cp932, cp936 and the like; letters stay as they are."""
+    return text.translate(_TYPOGRAPHY)
+
+
+def cut(text: object, limit: int = 400) -> str:
+    """Return text shortened to `limit` characters, saying how long it was."""
+    words = str(text)
+    return words if len(words) <= limit else f"{words[:limit]}… ({len(words):,} characters)"
+
+
+def known(value: Any) -> bool:
+    """Return whether a value says anything: not None, NaN, NA or an empty string."""
+    if value is None or isinstance(value, str):
+        return bool(value)
+    try:
+        return bool(value == value)
+    except TypeError:  # pandas.NA has no truth value
+        return False
+
+
+def count(number: Any, noun: str, nouns: str = "") -> str:
+    """Return '1 reset', '12,000 resets'."""
+    if not known(number):
+        return f"an unknown number of {nouns or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def probability(value: Any) -> str:
+    """Return a probability with two digits; never '1.00' for less than one."""
+    return "" if not known(value) else f"{value:.2f}" if value == 1 or value < 0.995 else "above 0.99"
+
+
+def band(value: Any, proof: Any = None) -> str:
+    """Return the word for a confidence; 'proved' only where there is proof."""
+    if not known(value):
+        return "undetermined"
+    if known(proof):
+        return "proved"
+    return next(word for bound, word in BANDS if value >= bound)
+
+
+def weight(decibans: Any) -> str:
+    """Return how much one sign counted, in words; '' when it counted nothing."""
+    size = abs(decibans) if known(decibans) else 0
+    return next((word for bound, word in WEIGHTS if size >= bound), "")
+
+
+def share(part: Any) -> str:
+    """Return a share as a whole percentage, never 100 % or 0 % for almost."""
+    percent = round(100 * part)
+    return "100 %" if part == 1 else f"{min(max(percent, 1), 99)} %" if part > 0 else "0 %"
+
+
+def moment(value: Any, digits: int = 3, date: bool = True) -> str:
+    """Return an RFC 3339 time as '2026-03-02 09:14:05.123', cut (not rounded) to `digits` of a second."""
+    if not known(value):
+        return "time unknown"
+    text = str(value).replace("T", " ").removesuffix("Z").removesuffix("+00:00")
+    whole, _, fraction = text.partition(".")
+    day, _, clock = whole.partition(" ")
+    clock += f".{fraction.ljust(digits, '0')[:digits]}" if digits else ""
+    return f"{day} {clock}" if date else clock
+
+
+def span(first: Any, last: Any, digits: int = 0) -> str:
+    """Return 'from to', the date once when both fall on the same day."""
+    if not known(first):
+        return "time unknown"
+    start, end = moment(first, digits), moment(last if known(last) else first, digits)
+    if start == end:
+        return f"{start} UTC"
+    return f"{start} to {end if start[:10] != end[:10] else end[11:]} UTC"
+
+
+def seconds_between(first: Any, last: Any) -> float | None:
+    """Return the seconds between two RFC 3339 times, to the microsecond."""
+    if not (known(first) and known(last)):
+        return None
+    start, end = (datetime.fromisoformat(moment(value, 6)) for value in (first, last))
+    return (end - start).total_seconds()
+
+
+def duration(seconds: Any) -> str:
+    """Return a duration in the unit a person would choose: '120 µs', '3.1 ms', '2.7 s', '305 s', '2 h 4 min'."""
+    if not known(seconds):
+        return "an unknown time"
+    sign, size = ("−" if seconds < 0 else ""), abs(float(seconds))
+    if size == 0:
+        return "0 s"
+    if size < 1e-3:
+        return f"{sign}{size * 1e6:.3g} µs"
+    if size < 1:
+        return f"{sign}{size * 1e3:.3g} ms"
+    if size < 600:
+        return f"{sign}{size:.3g} s" if size < 99.95 else f"{sign}{size:.0f} s"
+    minutes = round(size / 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min"
+
+
+def lag(seconds: Any) -> str:
+    """Return how a log line stands to its reset in time."""
+    if not known(seconds):
+        return "at an unknown distance"
+    return f"{duration(abs(seconds))} {'before' if seconds < 0 else 'after'} it" if seconds else "at the same time"
+
+
+def size(number: Any) -> str:
+    """Return a file size in a unit a person would choose."""
+    if not known(number):
+        return "size unknown"
+    value, units = float(number), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}"
+
+
+def flags(bits: Any) -> str:
+    """Return TCP flags as Wireshark shows them: '[PSH, ACK]'."""
+    if not known(bits):
+        return "[?]"
+    names = [name for bit, name in enumerate(FLAGS) if bits >> bit & 1]
+    return f"[{', '.join(names) or '<None>'}]"
+
+
+def address(end: Any) -> str:
+    """Return 'ip:port' of a document's {"ip", "port"}, IPv6 in brackets (RFC 3986 3.2.2)."""
+    if not end or not known(end.get("ip")):
+        return "address unknown"
+    ip = f"[{end['ip']}]" if ":" in end["ip"] else end["ip"]
+    return f"{ip}:{end['port']}" if known(end.get("port")) else ip
+
+
+def listed(items: Iterable[object], limit: int = 3) -> str:
+    """Return 'a, b, c and 4 more'."""
+    names = [str(item) for item in items]
+    if len(names) > limit + 1:
+        return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def humanised(name: object) -> str:
+    """Return an identifier as words: 'idle_timeout' -> 'idle timeout'."""
+    return str(name).replace("_", " ")
