@@ -15,10 +15,12 @@ import pandas as pd
 
 from analyzer.connections import layout, zeek
 from analyzer.connections.columns import address_text, booleans, integers, seconds, strings, times
+from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
+from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
 from analyzer.errors import Notice
-from analyzer.schema import CONNECTIONS, COVERAGE, GAPS, HOSTS, NO_TIME, RESET_FRAMES, TRAFFIC
+from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
 
 Array = npt.NDArray[Any]
 
@@ -85,15 +87,25 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
     ends = read_ends(state)
     texts = addresses(state)
     connections = connections_table(state, ends, texts)
-    hosts = HOSTS.empty()
+    hosts = state.hosts[: state.counts[layout.HOSTS]]
     return Traffic(
         point=state.point,
         connections=connections,
-        hosts=hosts,
-        gaps=GAPS.empty(),
-        traffic=TRAFFIC.empty(),
+        hosts=hosts_table(state.point, hosts, texts, connections),
+        gaps=gaps_table(state.point, connections),
+        traffic=traffic_table(state.point, connections),
         reset_frames=reset_frames_table(state, texts),
-        coverage=COVERAGE.empty(),
+        coverage=coverage_table(
+            state.point,
+            connections,
+            hosts,
+            texts,
+            ends.client_host,
+            ends.server_host,
+            int(state.counts[layout.SEGMENTS]),
+            int(np.count_nonzero(unseen(ends.client) | unseen(ends.server))),
+            captures,
+        ),
         notices=notices(state),
         index=make_index(state, ends),
     )
@@ -141,6 +153,11 @@ def payload(side: Array) -> Array:
 def payload_acknowledged(side: Array) -> Array:
     """Whether the other end acknowledged all payload of this end."""
     return np.where(side["known"], side["acked"] >= side["next"] - side["fin"], True)
+
+
+def unseen(side: Array) -> Array:
+    """Whether bytes of an end were acknowledged that are not in the capture."""
+    return side["unseen"] | ((side["hole_end"] > side["hole"]) & (side["acked"] > side["hole"]))
 
 
 def unanswered(side: Array, other: Array) -> tuple[Array, Array]:
