@@ -1,1 +1,9 @@
-"""Log text -> LOG_LINES: one format, one file. Never here: matching lines to connections (correlation.py)."""
+"""Log text -> LOG_LINES: one format, one file. Never here: matching lines to connections (correlation.py).
+
+`open_logs` is where files are opened; everything else takes bytes or streams. `formats()` lists what is understood.
+"""
+
+from analyzer.logs.opening import open_logs
+from analyzer.logs.reader import LogSource, formats, read_logs
+
+__all__ = ["LogSource", "formats", "open_logs", "read_logs"]

@@ -1,0 +1,375 @@
+"""Log bytes -> LOG_LINES, in one pass, without holding a file.
+
+Lives here: blocks of bytes, the literal filter, the entries around what it found, and the row of each entry. A line that holds none of
+the known texts costs a table look-up per byte and nothing else.
+Never here: what a program says (one format, one file), or which connection a process served (processes.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from analyzer.errors import Notice
+from analyzer.logs import encodings, timestamps
+from analyzer.logs.addresses import Ends, address, ends_named
+from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
+from analyzer.logs.log_format import BY_ERROR, LogFormat, Message
+from analyzer.logs.prefilter import LiteralFilter
+from analyzer.logs.processes import add_addresses
+from analyzer.schema import LOG_LINES
+
+TEXT_LIMIT = 2000  # characters of an entry's first line that are kept
+ENTRY_LIMIT = 200  # lines of one entry
+_STARTS = re.compile(
+    rb"(?=\S)(?=[^\n]{0,512}?(?:\d:\d\d:\d\d|\b1\d{9}))"
+)  # a line without a time of day belongs to the one before it
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """One log, opened.
+
+    name      as shown to the user
+    data      bytes, or a binary file from which they are read once
+    timezone  of stamps that print none, for this source alone
+    """
+
+    name: str
+    data: bytes | BinaryIO
+    timezone: tzinfo | None = None
+
+
+@dataclass
+class _Tally:
+    lines: int = 0
+    recognised: Counter[str] = field(default_factory=Counter)
+    timeless: list[int] = field(default_factory=list)
+    decoder: encodings.LineDecoder | None = None
+
+
+@cache
+def formats() -> tuple[LogFormat, ...]:
+    """Every format of this package: each module with a `FORMAT`, by rank, then id."""
+    import analyzer.logs as package
+
+    found = (
+        importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(package.__path__)
+    )
+    return tuple(sorted((module.FORMAT for module in found if hasattr(module, "FORMAT")), key=lambda f: (f.rank, f.id)))
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The filter, and for each of its literals the messages that could stand there, by format."""
+
+    literals: LiteralFilter
+    messages: Mapping[int, tuple[tuple[int, int], ...]]  # literal -> (format number, message number)
+    words: tuple[str, ...]
+
+
+@cache
+def _index() -> _Index:
+    owners: dict[bytes, list[tuple[int, int]]] = {}
+    words = set()
+    for f, log_format in enumerate(formats()):
+        for m, message in enumerate(log_format.messages):
+            for literal in message.literals:
+                words.add(literal)
+                for encoding in ("utf-8", *encodings.BY_LANGUAGE.get(message.language, ("cp1252",))):
+                    data = literal.encode(encoding, "ignore") if encoding == "cp1252" else _encode(literal, encoding)
+                    if len(data) >= 4:
+                        owners.setdefault(data, []).append((f, m))
+    literals = LiteralFilter(owners)
+    return _Index(
+        literals, {n: tuple(dict.fromkeys(owners[data])) for n, data in enumerate(literals.literals)}, tuple(words)
+    )
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        return b""
+
+
+def _score(text: str) -> int:
+    return sum(len(word) for word in _index().words if word in text)
+
+
+def read_logs(
+    sources: Sequence[LogSource], *, timezone: tzinfo | None = None, year: int | None = None
+) -> tuple[pd.DataFrame, list[Notice]]:
+    """Everything in the sources that a format recognises, as LOG_LINES, in the order of sources and lines.
+
+    timezone  of stamps that print no zone; None leaves them unknown (read as UTC)
+    year      of stamps that print none; None takes the current one. A step back of half a year within a source begins the next year.
+
+    A source in which nothing was recognised yields a notice, not an error.
+    """
+    rows: list[dict[str, Any]] = []
+    notices: list[Notice] = []
+    for source in sources:
+        tally = _Tally(decoder=encodings.LineDecoder(_score))
+        clock = Clock(source.timezone or timezone, year or datetime.now(tz=UTC).year)
+        stream = io.BytesIO(source.data) if isinstance(source.data, bytes) else source.data
+        found = list(_rows(source.name, stream, clock, tally))
+        add_addresses(found)
+        rows += found
+        notices += _notices(source.name, tally)
+    return LOG_LINES.conform(pd.DataFrame(rows, columns=list(LOG_LINES.columns), dtype=object)), notices
+
+
+class Clock:
+    """Turns stamps of one source into UTC: the zone given, the missing year, and the hour that daylight saving repeats."""
+
+    def __init__(self, timezone: tzinfo | None, year: int) -> None:
+        self.timezone, self.year = timezone, year
+        self._previous: int | None = None
+
+    def read(self, stamp: timestamps.Stamp) -> tuple[int, str]:
+        """Nanoseconds since 1970 and 'printed', 'given' or 'unknown'."""
+        if stamp.zoned:
+            return stamp.nanoseconds, "printed"
+        nanoseconds = stamp.nanoseconds
+        if not stamp.year_printed and self._previous is not None and self._previous - nanoseconds > 180 * 86400 * 10**9:
+            self.year += 1
+            nanoseconds += (
+                int(timedelta(days=366 if _leap_between(nanoseconds, self.year) else 365).total_seconds()) * 10**9
+            )
+        if self.timezone is not None:
+            nanoseconds = self._utc(nanoseconds, self.timezone)
+        self._previous = nanoseconds
+        return nanoseconds, "unknown" if self.timezone is None else "given"
+
+    def _utc(self, nanoseconds: int, zone: tzinfo) -> int:
+        local = datetime(1970, 1, 1) + timedelta(seconds=nanoseconds // 10**9)
+        first, second = (nanoseconds - _offset(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+        if second > first and self._previous is not None and self._previous > first:
+            return second
+        return first
+
+
+def _offset(moment: datetime) -> int:
+    return int((moment.utcoffset() or timedelta()).total_seconds()) * 10**9
+
+
+def _leap_between(nanoseconds: int, next_year: int) -> bool:
+    """Whether 29 February lies between this moment and the same date in `next_year`."""
+    moment = datetime(1970, 1, 1) + timedelta(seconds=nanoseconds // 10**9)
+    february = next_year if moment.month > 2 else moment.year
+    return february % 4 == 0 and (february % 100 != 0 or february % 400 == 0)
+
+
+def _rows(name: str, stream: BinaryIO, clock: Clock, tally: _Tally) -> Iterator[dict[str, Any]]:
+    for block in _whole_entries(encodings.blocks(stream)):
+        yield from _block(name, block, clock, tally)
+        tally.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+
+
+def _whole_entries(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same blocks, lines that continue the last entry of one block moved into it from the next."""
+    held = b""
+    for block in blocks:
+        if held:
+            position = 0
+            for _ in range(ENTRY_LIMIT):
+                if position >= len(block) or _STARTS.match(block, position):
+                    break
+                position = _next_line(block, position)
+            held, block = held + block[:position], block[position:]
+            if not block:
+                continue
+            yield held
+        held = block
+    if held:
+        yield held
+
+
+def _block(name: str, block: bytes, clock: Clock, tally: _Tally) -> Iterator[dict[str, Any]]:
+    """The rows of the entries of `block` that hold a known text."""
+    index = _index()
+    hits = index.literals.find(block)
+    line, counted, done, number = tally.lines + 1, 0, 0, 0
+    while number < len(hits):
+        if hits[number][0] < done:
+            number += 1
+            continue
+        first = _entry_start(block, hits[number][0], done)
+        done = _entry_end(block, hits[number][0])
+        line += block.count(b"\n", counted, first)
+        counted = first
+        literals = set()
+        while number < len(hits) and hits[number][0] < done:
+            literals.add(hits[number][1])
+            number += 1
+        row = _entry(name, line, block[first:done], literals, clock, tally)
+        if row is not None:
+            yield row
+
+
+def _entry_start(block: bytes, position: int, floor: int) -> int:
+    """Where the entry begins that holds `position`, not before `floor`: a line without a time of day continues the one before it."""
+    line = start = block.rfind(b"\n", 0, position) + 1
+    for _ in range(ENTRY_LIMIT):
+        if _STARTS.match(block, start):
+            return start
+        if start <= floor:
+            break
+        start = block.rfind(b"\n", 0, start - 1) + 1
+    return line
+
+
+def _entry_end(block: bytes, position: int) -> int:
+    for _ in range(ENTRY_LIMIT):
+        position = _next_line(block, position)
+        if position >= len(block) or _STARTS.match(block, position):
+            break
+    return position
+
+
+def _next_line(block: bytes, position: int) -> int:
+    newline = block.find(b"\n", position)
+    return len(block) if newline < 0 else newline + 1
+
+
+def _entry(
+    name: str, line: int, entry: bytes, literals: set[int], clock: Clock, tally: _Tally
+) -> dict[str, Any] | None:
+    assert tally.decoder is not None
+    lines = [tally.decoder.decode(part) for part in entry.removesuffix(b"\n").split(b"\n")]
+    candidates = sorted({pair for literal in literals for pair in _index().messages[literal]})
+    row = _recognise(lines, candidates, clock.year)
+    if row is None:
+        return None
+    stamp = row.pop("stamp")
+    if stamp is None:
+        tally.timeless.append(line)
+        return None
+    written, zone = clock.read(stamp)
+    tally.recognised[row["format"]] += 1
+    return row | {
+        "source": name,
+        "line": line,
+        "text": lines[0][:TEXT_LIMIT].replace("\t", " "),
+        "written": pd.Timestamp(written, unit="ns", tz="UTC"),
+        "zone": zone,
+        "resolution": stamp.resolution / 1e9,
+    }
+
+
+def _recognise(lines: list[str], candidates: Sequence[tuple[int, int]], year: int) -> dict[str, Any] | None:
+    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time."""
+    flat = " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
+    for f, log_format in enumerate(formats()):
+        head = log_format.head(lines[0] if log_format.anchored else flat)
+        if head is None:
+            continue
+        if head.continued:
+            return None
+        for message in (log_format.messages[m] for g, m in candidates if g == f):
+            # an entry's first line is unchanged by joining, apart from blanks at its ends
+            start = head.body - (len(lines[0]) - len(lines[0].lstrip())) if log_format.anchored else 0
+            match = message.regex.match(flat, max(start, 0)) if log_format.anchored else message.regex.search(flat)
+            if match:
+                stamp = timestamps.find(lines[0], year, head.body if log_format.anchored else timestamps.REACH)
+                return (
+                    _fields(log_format, message, match, flat)
+                    | _head_fields(head)
+                    | {"stamp": stamp}
+                    | _named(message, match, head, flat)
+                )
+        if head.exclusive:
+            return None
+    return None
+
+
+def _fields(log_format: LogFormat, message: Message, match: re.Match[str], flat: str) -> dict[str, Any]:
+    event, proves = message.event, message.proves
+    if event == BY_ERROR:
+        event = error_event(match["error"])
+        proves = f"{proves}: {EVENT_SENTENCES[event]}"
+    if message.verified == "unverified":
+        proves += " (this wording has not been seen by us)"
+    return {
+        "format": log_format.id,
+        "message": message.id,
+        "event": event,
+        "proves": proves[0].upper() + proves[1:] + ".",
+        "writer": message.writer,
+    }
+
+
+def _head_fields(head: Any) -> dict[str, Any]:
+    names = ("severity", "pid", "session", "user", "database")
+    return {name: getattr(head, name) for name in names}
+
+
+def _named(message: Message, match: re.Match[str], head: Any, flat: str) -> dict[str, Any]:
+    """What the message itself names; it goes before the head, except that a head knows its own process's client."""
+    group = match.groupdict()
+    out: dict[str, Any] = {name: group[name] for name in ("user", "database") if group.get(name)}
+    if group.get("pid"):
+        out["pid"] = int(group["pid"])
+    ends: Ends
+    if "client_ip" in group or "server_ip" in group or head.client_ip:
+        ends = Ends(
+            address(group.get("client_ip")),
+            _port(group.get("client_port")),
+            address(group.get("server_ip")),
+            _port(group.get("server_port")),
+        )
+        if ends.client_ip is None and head.client_ip:
+            ends = Ends(head.client_ip, head.client_port, ends.server_ip, ends.server_port)
+        elif ends.client_ip == head.client_ip and ends.client_port is None:
+            ends = Ends(ends.client_ip, head.client_port, ends.server_ip, ends.server_port)
+    elif message.id.startswith("any_"):
+        ends, writer = ends_named(flat, message.writer)
+        out["writer"] = writer
+    else:
+        ends = Ends()
+    out |= {
+        "client_ip": ends.client_ip,
+        "client_port": ends.client_port,
+        "server_ip": ends.server_ip,
+        "server_port": ends.server_port,
+    }
+    if ends.client_ip or ends.server_ip:
+        out["address_basis"] = "line"
+    return out
+
+
+def _port(text: str | None) -> int | None:
+    return int(text) if text and int(text) < 65536 else None
+
+
+def _notices(name: str, tally: _Tally) -> Iterator[Notice]:
+    if not tally.lines:
+        yield Notice("warning", name, "", "The log is empty.")
+        return
+    if tally.timeless:
+        places = ", ".join(map(str, tally.timeless[:5]))
+        yield Notice(
+            "warning", name, f"line {places}",
+            f"{len(tally.timeless)} entries speak of a connection but print no time, and were left out.",
+        )  # fmt: skip
+    recognised = sum(tally.recognised.values())
+    if not recognised:
+        yield Notice(
+            "warning", name, "", f"Nothing in {tally.lines:,} lines was recognised as speaking of a connection."
+        )
+        return
+    kinds = ", ".join(f"{count:,} {name}" for name, count in tally.recognised.most_common())
+    odd = f", decoded as {', '.join(sorted(tally.decoder.used))}" if tally.decoder and tally.decoder.used else ""
+    yield Notice("info", name, "", f"{tally.lines:,} lines read, {recognised:,} entries recognised ({kinds}){odd}.")
