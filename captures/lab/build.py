@@ -5,7 +5,6 @@ Each case is played in a temporary folder and takes its place in ``captures/`` o
 
 import argparse
 import datetime
-import fcntl
 import importlib
 import json
 import os
@@ -27,7 +26,7 @@ from captures.lab.lab import Lab, installed
 from captures.lab.network import Network
 
 CORPUS = Path(__file__).resolve().parents[1]
-LOCK = Path(tempfile.gettempdir()) / "pcapreport-lab.lock"
+LOCK = Path(tempfile.gettempdir()) / "pcapreport-lab-build.lock"
 MAX_CASE_BYTES = 400_000
 PROGRAMS = ("ip", "iptables", "ip6tables", "ethtool", "tcpdump", "tshark")
 
@@ -56,39 +55,20 @@ def build(name: str, corpus: Path = CORPUS, keep: Path | None = None) -> Path:
     for program in getattr(script, "PROGRAMS", ()):
         if not shutil.which(program):
             raise RuntimeError(f"The program {program}, which this case needs, is not installed.")
-    with ExitStack() as cleanup:
-        scratch = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)))
-        scratch.chmod(0o755)  # the database server is not root and has its cluster in here
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as temporary:
+        scratch = Path(temporary)
+        scratch.chmod(0o755)  # servers that are not root have their files in here
         folder = scratch / name
         folder.mkdir()
-        if keep:
-            cleanup.push(
-                lambda kind, *_: (
-                    kind
-                    and shutil.copytree(
-                        scratch, keep / name, ignore=shutil.ignore_patterns("cluster"), dirs_exist_ok=True
-                    )
-                    and None
-                )
-            )
-        cleanup.enter_context(_one_lab_at_a_time())
-        trace = cleanup.enter_context(witnesses.Trace())
-        with ExitStack() as machines:
-            network = getattr(script, "NETWORK", Network())
-            lab = Lab(network, scratch, folder, machines)
-            script.play(lab)
-            packets = capturing.stop(lab.captures)
-            rules = {name: witnesses.rules(machine) for name, machine in lab.machines.items()}
-        testimony = witnesses.Testimony(
-            packets,
-            trace.read(),
-            rules,
-            sum(forger.sent for forger in lab.forgers),
-            witnesses.resets({capture.point: capture.files() for capture in lab.captures}),
-        )
-        connections = witnesses.judge(testimony, _spell_out_the_rest(lab, testimony))
-        _check_log_lines(folder, connections)
-        _write(script, lab, network, testimony, connections)
+        try:
+            lab, testimony = _play(script, scratch, folder)
+            connections = witnesses.judge(testimony, _spell_out_the_rest(lab, testimony))
+            _check_log_lines(folder, connections)
+            _write(script, lab, testimony, connections)
+        except Exception:
+            if keep:
+                shutil.copytree(scratch, keep / name, ignore=shutil.ignore_patterns("cluster"), dirs_exist_ok=True)
+            raise
         _take_place(folder, corpus / name)
     return corpus / name
 
@@ -124,9 +104,28 @@ def main(arguments: list[str]) -> int:
 @contextmanager
 def _one_lab_at_a_time() -> Iterator[None]:
     """The machines' names and addresses are the same in every case, and the kernel's trace knows only addresses."""
+    import fcntl  # exists only where the lab does
+
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _play(script: ModuleType, scratch: Path, folder: Path) -> tuple[Lab, witnesses.Testimony]:
+    """Act the case out; when this returns, the machines and their processes are gone."""
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_one_lab_at_a_time())
+        trace = cleanup.enter_context(witnesses.Trace())
+        lab = Lab(getattr(script, "NETWORK", Network()), scratch, folder, cleanup)
+        script.play(lab)
+        testimony = witnesses.Testimony(
+            packets=capturing.stop(lab.captures),
+            trace=trace.read(),
+            rules={name: witnesses.rules(machine) for name, machine in lab.machines.items()},
+            forged=sum(forger.sent for forger in lab.forgers),
+            resets=witnesses.resets({capture.point: capture.files() for capture in lab.captures}),
+        )
+    return lab, testimony
 
 
 def _spell_out_the_rest(lab: Lab, testimony: witnesses.Testimony) -> list[case_file.Connection]:
@@ -150,14 +149,10 @@ def _check_log_lines(folder: Path, connections: list[case_file.Connection]) -> N
 
 
 def _write(
-    script: ModuleType,
-    lab: Lab,
-    network: Network,
-    testimony: witnesses.Testimony,
-    connections: list[case_file.Connection],
+    script: ModuleType, lab: Lab, testimony: witnesses.Testimony, connections: list[case_file.Connection]
 ) -> None:
     """The case folder: captures under their points' names, the label, the testimony."""
-    files: dict[str, str] = {}
+    files: dict[case_file.Point, str] = {}
     original: dict[str, str] = {}
     for capture in lab.captures:
         for path in capture.files():
@@ -175,7 +170,7 @@ def _write(
         origin=case_file.Origin(
             story=" ".join(story.split()),
             built=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            network=network.sentence(),
+            network=lab.network.sentence(),
             kernel=f"{platform.system()} {platform.release().split('-')[0]}",
             software=(*dict.fromkeys(lab.software), installed("tcpdump", "--version")),
         ),

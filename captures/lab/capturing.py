@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from captures.lab.case_file import Point
 from captures.lab.network import Namespace
 
 LISTEN_SECONDS = 10.0  # how long tcpdump may take to open its interface
@@ -26,7 +27,7 @@ FLUSH_SECONDS = 1.2  # a kernel block is handed to tcpdump after at most one sec
 class Capture:
     """A running capture."""
 
-    point: str
+    point: Point
     folder: Path
     process: subprocess.Popen[bytes]
     said: Path  # its standard error: the interface, then the counters
@@ -35,7 +36,7 @@ class Capture:
         return sorted(self.folder.glob("*.pcap*"))
 
 
-def start(point: str, machine: Namespace, line: str, folder: Path) -> Capture:
+def start(point: Point, machine: Namespace, line: str, folder: Path) -> Capture:
     """Run a capture's command line in a folder of its own, as a person would in a shell, and wait until it listens."""
     folder.mkdir(parents=True)
     folder.chmod(0o777)  # tcpdump gives up root before it rotates
@@ -53,7 +54,7 @@ def start(point: str, machine: Namespace, line: str, folder: Path) -> Capture:
 def stop(captures: list[Capture]) -> dict[str, dict[str, int]]:
     """Stop every tcpdump; its counters by point. A lost packet fails the case: its captures could prove nothing."""
     time.sleep(FLUSH_SECONDS)
-    counters = {}
+    counters: dict[str, dict[str, int]] = {}
     for capture in captures:
         _interrupt(capture.process)
         words = capture.said.read_text()

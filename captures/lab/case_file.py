@@ -15,8 +15,42 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 Side = Literal["client", "server", "middlebox", "undetermined"]
 Emitter = Literal["socket", "kernel", "host_filter", "device", "unknown"]
+Point = Literal["client", "router", "server"]
 View = Literal["client", "router", "server", "both"]
 Ending = Literal["reset", "silence", "fin_midway", "closed"]
+Cause = Literal[
+    "connection_refused",
+    "firewall_reject",
+    "half_open_probe",
+    "health_probe",
+    "accept_queue_overflow",
+    "abortive_close",
+    "unread_data_at_close",
+    "data_after_close",
+    "keep_alive_race",
+    "idle_timeout",
+    "idle_timeout_notified",
+    "connection_state_lost",
+    "process_exit",
+    "host_restart",
+    "keepalive_timeout",
+    "retransmission_timeout",
+    "path_mtu_black_hole",
+    "injected_reset",
+    "tls_failure",
+    "protocol_error",
+    "protocol_mismatch",
+    "server_timeout",
+    "server_shutdown",
+    "client_cancel",
+    "port_reuse",
+    "challenge_ack",
+    "nat_state_mismatch",
+    "relayed_reset",
+    "server_overload",
+    "late_reset",
+    "unexplained",
+]
 
 
 class CaseFileError(ValueError):
@@ -28,7 +62,7 @@ class Claim:
     """What must not be said with confidence. Both parts together, where both are given; at one view, or at every."""
 
     reset_by: Side | None = None
-    cause: str | None = None
+    cause: Cause | None = None
     at: View | None = None
 
 
@@ -45,8 +79,8 @@ class Sight:
     """What is right at one view where the connection's first reset never passed: the first reset that did."""
 
     reset_by: Side
-    cause: str
-    may_be: tuple[str, ...] = ()
+    cause: Cause
+    may_be: tuple[Cause, ...] = ()
     emitter: Emitter = "unknown"
 
 
@@ -58,8 +92,8 @@ class Connection:
     server: str
     ending: Ending = "reset"
     reset_by: Side | None = None  # who transmitted the first effective reset; none where there was none
-    cause: str | None = None
-    may_be: tuple[str, ...] = ()  # causes that are as good an answer
+    cause: Cause | None = None
+    may_be: tuple[Cause, ...] = ()  # causes that are as good an answer
     emitter: Emitter | None = None  # what on that side made it
     harmless: bool | None = None
     decidable_at: tuple[View, ...] = ()  # views whose packets settle who; elsewhere "undetermined" is as good
@@ -75,7 +109,7 @@ class Log:
     file: str
     format: str  # postgresql, python, nginx ...
     zone: str  # of its timestamps, as an IANA name
-    machine: Literal["client", "router", "server"]
+    machine: Point
 
 
 @dataclass(frozen=True)
@@ -95,7 +129,7 @@ class Case:
 
     title: str
     origin: Origin
-    captures: Mapping[Literal["client", "router", "server"], str]  # a file or, for a rotated set, a folder
+    captures: Mapping[Point, str]  # a file or, for a rotated set, a folder
     connections: tuple[Connection, ...]
     logs: tuple[Log, ...] = ()
     original_names: Mapping[str, str] = field(
@@ -113,7 +147,8 @@ def load(folder: Path) -> Case:
         raise CaseFileError(f"{path}: {error}") from error
     if "folder" in table:
         raise CaseFileError(f"{path}: unknown key folder")
-    return _read(Case, table | {"folder": Path(folder)}, str(path))
+    case: Case = _read(Case, table | {"folder": Path(folder)}, str(path))
+    return case
 
 
 def cases(root: Path) -> list[Case]:

@@ -56,7 +56,7 @@ class Forger:
         self.sent += 1
 
     def _last_from_server(self) -> IP:
-        last = None
+        last: IP | None = None
         while True:
             try:
                 packet = Ether(self._watch.recv(65536))

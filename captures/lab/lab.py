@@ -14,11 +14,11 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from captures.lab import capturing, postgres
-from captures.lab.case_file import Connection, Log
+from captures.lab.case_file import Connection, Log, Point
 from captures.lab.forger import Forger
 from captures.lab.network import Namespace, Network
 from captures.lab.witnesses import address
@@ -52,7 +52,7 @@ class Lab:
 
     def listen(self, options: str = "", **lines: str) -> None:
         """Start the captures. ``options`` go to each tcpdump; a point may have a whole command line of its own."""
-        interfaces = {"client": "eth0", "router": "toclient", "server": "eth0"}
+        interfaces: dict[Point, str] = {"client": "eth0", "router": "toclient", "server": "eth0"}
         for point, interface in interfaces.items():
             line = lines.get(point, f"exec tcpdump -i {interface} -Z root -w {point}.pcap {options}")
             self.captures.append(capturing.start(point, self.machines[point], line, self.scratch / "captures" / point))
@@ -74,7 +74,7 @@ class Lab:
         self._cleanup.callback(handler.close)
         return logger
 
-    def log(self, file: str, form: str, machine: Literal["client", "router", "server"]) -> Path:
+    def log(self, file: str, form: str, machine: Point) -> Path:
         """Where a program of the case is to write its log, in the lab's zone."""
         self.logs.append(Log(file, form, ZONE, machine))
         return self.folder / file

@@ -19,9 +19,14 @@ from pathlib import Path
 from typing import Any
 
 CLONE_NEWNET = 0x40000000
-CLIENT_ADDRESS, SERVER_ADDRESS = "10.1.0.2", "10.2.0.2"
-CLIENT_ADDRESS_6, SERVER_ADDRESS_6 = "fd00:1::2", "fd00:2::2"
-_libc = ctypes.CDLL(None, use_errno=True)
+SERVER_ADDRESS, SERVER_ADDRESS_6 = "10.2.0.2", "fd00:2::2"
+
+
+class _Outside(threading.local):
+    """Where a thread came from, one entry for each ``with``."""
+
+    def __init__(self) -> None:
+        self.namespaces: list[int] = []
 
 
 class Namespace:
@@ -29,29 +34,25 @@ class Namespace:
 
     def __init__(self, name: str, cleanup: ExitStack):
         self.name = name
-        self._netns = f"lab-{name}"
+        self.netns = f"lab-{name}"
         self._cleanup = cleanup
-        self._outside = threading.local()
-        remove(self._netns)
-        command("ip", "netns", "add", self._netns)
-        cleanup.callback(remove, self._netns)
+        self._outside = _Outside()
+        remove(self.netns)
+        command("ip", "netns", "add", self.netns)
+        cleanup.callback(remove, self.netns)
         self.run("ip", "link", "set", "lo", "up")
 
     def __enter__(self) -> "Namespace":
-        self._stack().append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
-        inside = os.open(f"/run/netns/{self._netns}", os.O_RDONLY)
+        self._outside.namespaces.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
+        inside = os.open(f"/run/netns/{self.netns}", os.O_RDONLY)
         _move_thread(inside)
         os.close(inside)
         return self
 
     def __exit__(self, *_: object) -> None:
-        outside = self._stack().pop()
+        outside = self._outside.namespaces.pop()
         _move_thread(outside)
         os.close(outside)
-
-    def _stack(self) -> list[int]:
-        """Where the calling thread came from, one entry for each ``with``."""
-        return self._outside.__dict__.setdefault("stack", [])
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end; its output."""
@@ -84,65 +85,80 @@ class Network:
     default_ttl: Mapping[str, int] = field(default_factory=dict)  # by machine; 64 where nothing is said
 
     @property
+    def names(self) -> list[str]:
+        further = [f"router{number}" for number in range(2, self.routers + 1)]
+        return ["client", "router", *further, "server"]
+
+    @property
     def server_address(self) -> str:
         return SERVER_ADDRESS_6 if self.ipv6 else SERVER_ADDRESS
 
     def sentence(self) -> str:
         """The path in words, for the case's origin."""
-        names = ["client", "router", *(f"router{i}" for i in range(2, self.routers + 1)), "server"]
-        return " - ".join(f"{name} (TTL {self.default_ttl.get(name, 64)})" for name in names)
+        return " - ".join(f"{name} (TTL {self.ttl(name)})" for name in self.names)
+
+    def ttl(self, name: str) -> int:
+        return self.default_ttl.get(name, 64)
 
     def build(self, cleanup: ExitStack) -> dict[str, Namespace]:
         """The machines by name, up, addressed and reachable."""
-        names = ["client", "router", *(f"router{i}" for i in range(2, self.routers + 1)), "server"]
         wire = Namespace("wire", cleanup)
-        _only_link_layer(wire)
-        machines = {name: Namespace(name, cleanup) for name in names}
+        wire.sysctl(net__ipv6__conf__all__disable_ipv6=1, net__ipv6__conf__default__disable_ipv6=1)
+        machines = {name: Namespace(name, cleanup) for name in self.names}
         for name, machine in machines.items():
-            machine.sysctl(
-                net__ipv4__ip_forward=int(name.startswith("router")),
-                net__ipv4__ip_default_ttl=self.default_ttl.get(name, 64),
-                net__ipv4__tcp_slow_start_after_idle=1,
-                net__ipv6__conf__all__disable_ipv6=int(not self.ipv6),
-                net__ipv6__conf__default__disable_ipv6=int(not self.ipv6),
-                net__ipv6__conf__default__accept_dad=0,
-                net__ipv6__conf__all__forwarding=int(name.startswith("router")),
-            )
-        last = len(names) - 2
-        for link, (near, far) in enumerate(pairwise(names)):
-            # The client's link is 10.1.0.0/24 and the server's 10.2.0.0/24 however many routers lie between them.
-            subnet = "1" if link == 0 else "2" if link == last else f"9{link}"
-            client_end, server_end = ("2", "1") if link == 0 else ("1", "2")
-            _join(
-                wire,
-                link,
-                (machines[near], "eth0" if near == "client" else "toserver"),
-                (machines[far], "eth0" if far == "server" else "toclient"),
-            )
-            for machine, interface, host in (
-                (machines[near], "eth0" if near == "client" else "toserver", client_end),
-                (machines[far], "eth0" if far == "server" else "toclient", server_end),
-            ):
-                machine.run("ip", "addr", "add", f"10.{subnet}.0.{host}/24", "dev", interface)
-                if self.ipv6:
-                    machine.run("ip", "addr", "add", f"fd00:{subnet}::{host}/64", "dev", interface, "nodad")
-            _route(
-                self.ipv6,
-                machines[near],
-                f"10.{subnet}.0.{server_end}",
-                f"fd00:{subnet}::{server_end}",
-                "2",
-                direct=link == last,
-            )
-            _route(
-                self.ipv6,
-                machines[far],
-                f"10.{subnet}.0.{client_end}",
-                f"fd00:{subnet}::{client_end}",
-                "1",
-                direct=link == 0,
-            )
+            self._configure(machine, is_router=name.startswith("router"))
+        for number, (near, far) in enumerate(pairwise(machines.values())):
+            first, last = number == 0, number == self.routers
+            # The client's link is subnet 1 and the server's subnet 2, however many routers lie between them.
+            subnet = "1" if first else "2" if last else f"9{number}"
+            near_end = _End(near, "eth0" if first else "toserver", f"{subnet}.0.{2 if first else 1}")
+            far_end = _End(far, "eth0" if last else "toclient", f"{subnet}.0.{1 if first else 2}")
+            _join(wire, f"link{number}", near_end, far_end)
+            for end in (near_end, far_end):
+                self._give_address(end)
+            if not last:
+                self._route(near, "2.0.0", via=far_end.host)
+            if not first:
+                self._route(far, "1.0.0", via=near_end.host)
         return machines
+
+    def _configure(self, machine: Namespace, is_router: bool) -> None:
+        machine.sysctl(
+            net__ipv4__ip_forward=int(is_router),
+            net__ipv4__ip_default_ttl=self.ttl(machine.name),
+            net__ipv6__conf__all__disable_ipv6=int(not self.ipv6),
+            net__ipv6__conf__default__disable_ipv6=int(not self.ipv6),
+            net__ipv6__conf__default__hop_limit=self.ttl(machine.name),
+            net__ipv6__conf__all__forwarding=int(is_router),
+        )
+
+    def _give_address(self, end: "_End") -> None:
+        end.machine.run("ip", "addr", "add", f"{_v4(end.host)}/24", "dev", end.interface)
+        if self.ipv6:
+            end.machine.run("ip", "addr", "add", f"{_v6(end.host)}/64", "dev", end.interface, "nodad")
+
+    def _route(self, machine: Namespace, subnet: str, via: str) -> None:
+        machine.run("ip", "route", "add", f"{_v4(subnet)}/24", "via", _v4(via))
+        if self.ipv6:
+            machine.run("ip", "-6", "route", "add", f"{_v6(subnet)}/64", "via", _v6(via))
+
+
+@dataclass(frozen=True)
+class _End:
+    """One end of a link. Its host "1.0.2" is 10.1.0.2 and fd00:1::2."""
+
+    machine: Namespace
+    interface: str
+    host: str
+
+
+def _v4(host: str) -> str:
+    return f"10.{host}"
+
+
+def _v6(host: str) -> str:
+    subnet, _, number = host.split(".")
+    return f"fd00:{subnet}::{'' if number == '0' else number}"
 
 
 def command(*arguments: str) -> str:
@@ -164,7 +180,8 @@ def remove(netns: str) -> None:
 
 
 def _move_thread(namespace: int) -> None:
-    if _libc.setns(namespace, CLONE_NEWNET):
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
+    if libc.setns(namespace, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
 
 
@@ -173,25 +190,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _only_link_layer(wire: Namespace) -> None:
-    wire.sysctl(net__ipv6__conf__all__disable_ipv6=1, net__ipv6__conf__default__disable_ipv6=1)
-
-
-def _join(wire: Namespace, link: int, *ends: tuple[Namespace, str]) -> None:
-    bridge = f"link{link}"
+def _join(wire: Namespace, bridge: str, *ends: _End) -> None:
+    """A link between two machines: a cable from each into a bridge of the wire."""
     wire.run("ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
     wire.run("ip", "link", "set", bridge, "up")
-    for side, (machine, interface) in enumerate(ends):
+    for side, end in enumerate(ends):
         port = f"{bridge}-{side}"
-        wire.run("ip", "link", "add", port, "type", "veth", "peer", "name", interface, "netns", f"lab-{machine.name}")
+        wire.run(*f"ip link add {port} type veth peer name {end.interface} netns {end.machine.netns}".split())
         wire.run("ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
         wire.run("ip", "link", "set", port, "master", bridge, "up")
-        machine.run("ip", "link", "set", interface, "up")
-
-
-def _route(ipv6: bool, machine: Namespace, gateway: str, gateway_6: str, subnet: str, direct: bool) -> None:
-    if direct:
-        return
-    machine.run("ip", "route", "add", f"10.{subnet}.0.0/24", "via", gateway)
-    if ipv6:
-        machine.run("ip", "-6", "route", "add", f"fd00:{subnet}::/64", "via", gateway_6)
+        end.machine.run("ip", "link", "set", end.interface, "up")

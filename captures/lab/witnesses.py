@@ -82,6 +82,11 @@ class Testimony:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> "Testimony":
+        trace = [Traced(**event) for event in table["trace"]]
+        return cls(**table | {"trace": trace, "resets": [Reset(**reset) for reset in table["resets"]]})
+
 
 class Trace:
     """The tracepoint tcp:tcp_send_reset, in a trace buffer of our own."""
