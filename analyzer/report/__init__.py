@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.result import Diagnosis
 
-__all__ = ["html", "show", "snippet", "text", "timeline"]
+__all__ = ["explanation", "html", "show", "snippet", "text", "timeline"]
 
 
 def html(diagnosis: Diagnosis) -> str:
@@ -28,6 +28,13 @@ def text(diagnosis: Diagnosis, width: int = 80) -> str:
     from analyzer.report.terminal import verdict_text
 
     return verdict_text(diagnosis, width)
+
+
+def explanation(diagnosis: Diagnosis, reset: str, width: int = 100) -> str:
+    """Return everything about one ending ('r1', 's1' …) as plain text."""
+    from analyzer.report import detail
+
+    return detail.explanation(diagnosis, reset, width)
 
 
 def show(diagnosis: Diagnosis, console: Any) -> None:

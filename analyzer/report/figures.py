@@ -48,6 +48,7 @@ MARKS = 500  # beyond this many marks they are counted in bins
 BINS = 120
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 PADDING = 0.06  # of the time shown, on both sides
+LABEL = 28  # characters
 SHORTEST = 0.02  # seconds: the least time an axis shows
 
 
@@ -58,6 +59,7 @@ class Marks:
     lanes: list[str] = field(default_factory=list)
     resets: list[tuple[datetime, int, str]] = field(default_factory=list)  # time, lane, reset_by
     lines: list[tuple[datetime, int]] = field(default_factory=list)  # time, lane
+    peers: list[tuple[datetime, int, int, str]] = field(default_factory=list)  # time, lane, other end's lane, reset_by
     ties: list[tuple[datetime, int, datetime, int]] = field(default_factory=list)  # log line -> reset
     logs_from: int = 0  # number of the first lane that is a log
 
@@ -100,14 +102,16 @@ def marks(diagnosis: Diagnosis) -> Marks:
             return out.logs_from + list(dict.fromkeys(lane_of["log"].values())).index(label)
         return labels.index(f"{kind} {label}")
 
-    def lane_of_reset(reset: dict[str, Any]) -> int:
-        side = "client" if reset.get("apparent_sender") == "client" else "server"
+    def lane_of_reset(reset: dict[str, Any], other: bool = False) -> int:
+        side = "client" if (reset.get("apparent_sender") == "client") != other else "server"
         return lane(side, str((reset.get(side) or {}).get("ip")))
 
     for reset in resets:
         moment = _when(reset["time"])
         if moment:
-            out.resets.append((moment, lane_of_reset(reset), str(reset.get("reset_by"))))
+            by = str(reset.get("reset_by"))
+            out.resets.append((moment, lane_of_reset(reset), by))
+            out.peers.append((moment, lane_of_reset(reset), lane_of_reset(reset, other=True), by))
     for line, reset in lines:
         moment, target = _when(line["time"]), _when(reset["time"])
         if moment and target:
@@ -153,6 +157,10 @@ def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
 def _draw_points(ax: Axes, shown: Marks) -> None:
     for moment, place, target, lane in shown.ties:
         ax.plot([_x(moment), _x(target)], [place, lane], color=COLOURS["log"], linewidth=0.8, alpha=0.55, zorder=2)
+    for moment, lane, other, by in shown.peers:
+        colour = COLOURS.get(by, COLOURS["undetermined"])
+        ax.plot([_x(moment), _x(moment)], [lane, other], color=colour, linewidth=0.7, alpha=0.45, zorder=2)
+        ax.scatter([_x(moment)], [other], s=7, color=colour, linewidths=0, zorder=3)
     for side in NAMES:
         points = [(moment, lane) for moment, lane, by in shown.resets if by == side]
         if points:
@@ -205,11 +213,16 @@ def _x(moment: datetime) -> float:
     return float(date2num(moment))  # type: ignore[no-untyped-call]
 
 
+def _short(label: str) -> str:
+    """Return a lane's name at a length that fits beside the lane, its middle left out."""
+    return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-(LABEL // 2) :]}"
+
+
 def _dress(ax: Axes, shown: Marks) -> None:
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
-    ax.set_yticks(range(len(shown.lanes)), [wording.cut(wording.inert(lane), 40) for lane in shown.lanes])
+    ax.set_yticks(range(len(shown.lanes)), [_short(wording.inert(lane)) for lane in shown.lanes])
     ax.tick_params(length=0, colors=COLOURS["quiet"], labelcolor=COLOURS["ink"], pad=6)
     ax.tick_params(axis="x", labelcolor=COLOURS["quiet"])
     ax.xaxis.get_offset_text().set_color(COLOURS["quiet"])
@@ -249,7 +262,7 @@ def caption(diagnosis: Diagnosis) -> str:
     many = " Marks close together are drawn as one; its size grows with their number." if binned else ""
     return (
         "Times are UTC. A mark stands in the lane of the host whose address the reset carries; its shape and colour say "
-        f"who transmitted it.{corrected}{many}"
+        f"who transmitted it, and a thin line leads to the other end.{corrected}{many}"
     )
 
 
@@ -288,7 +301,7 @@ def _inline(text: str, prefix: str) -> str:
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
     text = re.sub(r'\s*xmlns(:xlink)?="[^"]*"', "", text)
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = re.sub(r"font-family: [^;\"]*(; )?", "", text)  # the page's own
     text = text.replace('<style type="text/css">*{', f"<style>#{prefix} *{{")
     for name, colour in COLOURS.items():
         text = re.sub(colour, f"var(--{name})", text, flags=re.IGNORECASE)

@@ -15,4 +15,6 @@ def snippet(diagnosis: Diagnosis) -> str:
     """Return a small self-contained HTML fragment."""
     told = story.tell(diagnosis)
     template = page.environment().get_template("snippet.html")
-    return template.render(story=told, doc=told.document, chapters=told.chapters[:ROWS], more=told.chapters[ROWS:])
+    return template.render(
+        story=told, doc=told.document, causes=diagnosis.causes, chapters=told.chapters[:ROWS], more=told.chapters[ROWS:]
+    )

@@ -54,8 +54,8 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
         finalize=_finalize,
     )
     env.filters.update(FILTERS)
-    env.tests["known"] = known
-    env.globals.update(span=wording.span, title=story.title)
+    env.tests["known"] = lambda value: not isinstance(value, jinja2.Undefined) and known(value)
+    env.globals.update(span=wording.span, title=story.title, fact=wording.fact)
     for constant in ("SIDES", "EMITTERS", "TIES", "WHERE"):
         env.globals[constant] = getattr(wording, constant)
     return env

@@ -15,6 +15,7 @@ from analyzer.report.wording import count, known
 from analyzer.result import Diagnosis
 
 Item = dict[str, Any]
+UNEXPLAINED = "unexplained"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Chapter:
     alternatives: list[Alternative]
     cause: Item
     noun: str  # "reset" or "silent death"
+    title: str
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,21 @@ def tell(diagnosis: Diagnosis) -> Story:
         chapters=chapters,
         top=top,
         headline=_headline(verdict, top, document),
-        why=_why(top),
+        why=top.title if top else "",
         contrary=_contrary(top),
         unseen=sum(len(part.unseen) for part in top.evidence[:1]) if top else 0,
         resets=resets,
         silences=silences,
     )
+
+
+def alone(item: Item, diagnosis: Diagnosis) -> Chapter:
+    """Return a chapter about one reset or silence only."""
+    names = ("reset_by", "confidence", "cause", "cause_confidence", "harmless")
+    incident = {name: item.get(name) for name in names} | {"endings": [item.get("id")], "resets": 1}
+    silences = list(get(diagnosis.document, "died_in_silence", []))
+    resets = [] if item in silences else [item]
+    return _chapter(incident, resets, silences, diagnosis.causes)
 
 
 def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: dict[str, Item]) -> Chapter:
@@ -119,6 +130,7 @@ def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: d
         alternatives=_alternatives(reset, causes) if reset else [],
         cause=causes.get(str(incident.get("cause")), {}),
         noun="silent death" if silence else "reset",
+        title=title(incident.get("cause"), causes),
     )
 
 
@@ -177,8 +189,11 @@ def _alternatives(reset: Item, causes: dict[str, Item]) -> list[Alternative]:
     ]
 
 
-def title(cause: str, causes: dict[str, Item]) -> str:
+def title(cause: object, causes: dict[str, Item]) -> str:
     """Return a cause's title; its id in words where it has none."""
+    cause = str(cause)
+    if cause == UNEXPLAINED:
+        return "No known cause fits"
     return str(causes.get(cause, {}).get("title") or wording.humanised(cause))
 
 
@@ -226,22 +241,15 @@ def _says_several(verdict: Item) -> bool:
     return str(verdict.get("sentence")).startswith("Several problems")
 
 
-def _why(top: Chapter | None) -> str:
-    if top is None:
-        return ""
-    if str(top.incident.get("cause")) == "unexplained":
-        return "No known cause fits"
-    return str(get(top.incident, "title", "") or top.cause.get("title") or wording.humanised(top.incident.get("cause")))
-
-
 def _contrary(top: Chapter | None) -> str:
     """Return the strongest thing that speaks against the verdict, as one sentence."""
     if top is None or top.reset is None or not top.evidence:
         return ""
-    best = top.evidence[0]
-    if best.against:
-        return _as_missing(best.against[0])
-    for other in top.evidence[1:]:
+    chosen = top.evidence[0].cause == top.incident.get("cause")  # else each part speaks for another answer
+    others = top.evidence[1:] if chosen else top.evidence
+    if chosen and top.evidence[0].against:
+        return _as_missing(top.evidence[0].against[0])
+    for other in others:
         if other.speaks_for:
             return f"For another answer ({other.title}): {other.speaks_for[0].get('sentence')}"
     return "Nothing that was looked for speaks against it."

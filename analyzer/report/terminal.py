@@ -48,10 +48,10 @@ def lines(diagnosis: Diagnosis, width: int) -> list[Line]:
     """Return the block as (style, line)."""
     told = story.tell(diagnosis)
     width = max(width, NARROWEST)
-    out: list[Line] = list(_wrapped(told.headline, width, "", style="title"))
+    out: list[Line] = list(wrapped(told.headline, width, "", style="title"))
     sentence = told.verdict.get("sentence")
     if known(sentence) and sentence != told.headline:
-        out += _wrapped(str(sentence), width, "")
+        out += wrapped(str(sentence), width, "")
     if told.top:
         out += [("plain", "")]
         out += _facts(told, told.top, width)
@@ -76,9 +76,10 @@ def _cells(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _folded(text: str, width: int, indent: str, limit: int) -> list[str]:
+def folded(text: str, width: int, indent: str, limit: int) -> list[str]:
     """Return text in at most `limit` lines of `width` cells (wide letters are two), broken anywhere; '...' for the rest."""
-    out, line, used = [], indent, len(indent)
+    out: list[str] = []
+    line, used = indent, len(indent)
     for place, letter in enumerate(text):
         cells = _cells(letter)
         if used + cells > width - (3 if len(out) == limit - 1 else 0):
@@ -90,11 +91,12 @@ def _folded(text: str, width: int, indent: str, limit: int) -> list[str]:
     return [*out, line]
 
 
-def _wrapped(text: str, width: int, indent: str, first: str | None = None, style: str = "plain") -> Iterator[Line]:
+def wrapped(text: str, width: int, indent: str, first: str | None = None, style: str = "plain") -> Iterator[Line]:
+    """Return prose in lines of `width` cells."""
     wide = max(_cells(text) - len(text), 0)  # wide letters: wrap earlier by their share
     room = max(20, width - round(width * wide / max(_cells(text), 1)))
     begin = indent if first is None else first
-    wrapped = textwrap.wrap(
+    broken = textwrap.wrap(
         prose(text),
         room,
         initial_indent=begin,
@@ -102,14 +104,16 @@ def _wrapped(text: str, width: int, indent: str, first: str | None = None, style
         break_on_hyphens=False,
         break_long_words=False,
     )
-    return ((style, line) for line in wrapped)
+    return ((style, line) for line in broken)
 
 
-def _labelled(label: str, text: str, width: int, style: str = "plain") -> Iterator[Line]:
-    return _wrapped(text, width, " " * LABEL, f"{label:<{LABEL - 1}} ", style)
+def labelled(label: str, text: str, width: int, style: str = "plain") -> Iterator[Line]:
+    """Return prose beside a label."""
+    return wrapped(text, width, " " * LABEL, f"{label:<{LABEL - 1}} ", style)
 
 
-def _sure(confidence: Any, proof: Any = None) -> str:
+def sure(confidence: Any, proof: Any = None) -> str:
+    """Return a confidence as its word and its number."""
     word = wording.band(confidence, proof)
     return f"{word} ({wording.probability(confidence)})" if known(confidence) else word
 
@@ -119,30 +123,30 @@ def _facts(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     by = str(incident.get("reset_by"))
     who = "nobody: no reset was seen" if top.silence else wording.SIDES.get(by, "cannot be told")
     proof = f": {reset['proof']}" if known(reset.get("proof")) else ""
-    sure = "" if top.silence else f", {_sure(incident.get('confidence'), reset.get('proof'))}{proof}"
+    how_sure = "" if top.silence else f", {sure(incident.get('confidence'), reset.get('proof'))}{proof}"
     if by == "undetermined":
-        sure = ""
-    yield from _labelled("Who", f"{who}{sure}", width, by)
+        how_sure = ""
+    yield from labelled("Who", f"{who}{how_sure}", width, by)
     if known(reset.get("apparent_sender")) and not top.silence:
         side = str(reset["apparent_sender"])
-        yield from _labelled("Address", f"the reset carries the {side}'s, {wording.address(reset.get(side))}", width)
-    cause = f", {_sure(incident['cause_confidence'])}" if known(incident.get("cause_confidence")) else ""
-    yield from _labelled("Why", f"{told.why}{cause} [{incident.get('cause')}]", width)
+        yield from labelled("Address", f"the reset carries the {side}'s, {wording.address(reset.get(side))}", width)
+    cause = f", {sure(incident['cause_confidence'])}" if known(incident.get("cause_confidence")) else ""
+    yield from labelled("Why", f"{told.why}{cause} [{incident.get('cause')}]", width)
     if known(reset.get("band")):
-        yield from _labelled("How sure", str(reset["band"]), width)
+        yield from labelled("How sure", str(reset["band"]), width)
     many = wording.count(incident.get("resets"), top.noun)
     logged = f", {incident['logged']} with a log line" if known(incident.get("logged")) else ""
     covers = told.verdict.get("covers")
     part = f"; {wording.share(covers)} of the harmful ones" if known(covers) else ""
     others = told.verdict.get("others")
     rest = f"; {wording.count(others, 'other incident')}" if others else ""
-    yield from _labelled("How many", f"{many}{logged}{part}{rest}", width)
-    yield from _labelled("When", wording.span(incident.get("first"), incident.get("last"), 3), width)
+    yield from labelled("How many", f"{many}{logged}{part}{rest}", width)
+    yield from labelled("When", wording.span(incident.get("first"), incident.get("last"), 3), width)
     clients, servers = story.hosts(top)
-    yield from _labelled("Between", f"client {clients} and server {servers}", width)
+    yield from labelled("Between", f"client {clients} and server {servers}", width)
     for point in get(told.document, "coverage", []):
         where = point.get("sentence") or f"taken {wording.WHERE.get(str(point.get('where')), 'at an unknown place')}"
-        yield from _labelled("Captured", f"{point.get('point')}: {where}", width)
+        yield from labelled("Captured", f"{point.get('point')}: {where}", width)
 
 
 def _evidence(top: Chapter, width: int) -> Iterator[Line]:
@@ -160,7 +164,7 @@ def _evidence(top: Chapter, width: int) -> Iterator[Line]:
             missing = "" if sign.get("held") else "not so: "
             frames = wording.listed([frame.get("frame") for frame in get(sign, "frames", [])], 3)
             cited = f" [frame {frames}]" if frames else ""
-            yield from _wrapped(f"{missing}{sign.get('sentence')}{cited}", width, "    ", f"  {mark} ", style)
+            yield from wrapped(f"{missing}{sign.get('sentence')}{cited}", width, "    ", f"  {mark} ", style)
     if best.unseen:
         yield "quiet", f"  ? {wording.count(len(best.unseen), 'sign')} could not be seen"
 
@@ -174,8 +178,8 @@ def _log_lines(top: Chapter, width: int) -> Iterator[Line]:
     for line in found[:LOG_LINES]:
         tie = wording.TIES.get(str(line.get("tie")), str(line.get("tie")))
         place = clean(f"{wording.cut(line.get('source'), 60)}:{line.get('line')}")
-        yield from _wrapped(f"{place}, {wording.lag(line.get('lag_seconds'))}; {tie}", width, "    ", "  ", "quiet")
-        for text in _folded(clean(line.get("text")), width, "    ", TEXT_LINES):
+        yield from wrapped(f"{place}, {wording.lag(line.get('lag_seconds'))}; {tie}", width, "    ", "  ", "quiet")
+        for text in folded(clean(line.get("text")), width, "    ", TEXT_LINES):
             yield "log", text
     if len(found) > LOG_LINES:
         yield "quiet", f"  and {len(found) - LOG_LINES} more"
@@ -196,12 +200,12 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
         if known(text):
             yield "plain", ""
             yield "title", label
-            yield from _wrapped(str(text), width, "  ")
+            yield from wrapped(str(text), width, "  ")
     if known(reset.get("filter")):
         yield "plain", ""
         yield "title", "Check it in Wireshark"
         yield "plain", f"  {clean(reset['filter'])}"
-        yield from _wrapped(
+        yield from wrapped(
             f"in {wording.cut(reset.get('capture'), 100)}, frame {reset.get('frame')}", width, "  ", style="quiet"
         )
 
@@ -218,9 +222,9 @@ def _limits(told: Story, width: int) -> Iterator[Line]:
     for notice in notices[:NOTICES]:
         place = " ".join(str(part) for part in (notice.get("source"), notice.get("place")) if known(part))
         begin = f"{wording.cut(place, 80)}: " if place else ""
-        yield from _wrapped(f"{begin}{notice.get('sentence')}", width, "    ", "  - ")
+        yield from wrapped(f"{begin}{notice.get('sentence')}", width, "    ", "  - ")
     if len(notices) > NOTICES:
         yield "quiet", f"  and {wording.count(len(notices) - NOTICES, 'more notice', 'more notices')}"
     if unmatched:
         verb = "belongs" if len(unmatched) == 1 else "belong"
-        yield from _wrapped(f"{wording.count(len(unmatched), 'log line')} {verb} to no reset.", width, "    ", "  - ")
+        yield from wrapped(f"{wording.count(len(unmatched), 'log line')} {verb} to no reset.", width, "    ", "  - ")

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from analyzer.schema import ENDINGS
+
 # Bands of confidence: lower bound -> word. They describe a number; they never replace it.
 BANDS = ((0.9, "very likely"), (0.75, "likely"), (0.5, "more likely than not"), (0.0, "weak"))
 # Weight of one sign in decibans (10 = odds of ten): lower bound -> word.
@@ -212,3 +214,11 @@ def listed(items: Iterable[object], limit: int = 3) -> str:
 def humanised(name: object) -> str:
     """Return an identifier as words: 'idle_timeout' -> 'idle timeout'."""
     return str(name).replace("_", " ")
+
+
+def fact(name: str, value: Any) -> tuple[str, str, str]:
+    """Return a fact of a reset as (name, value with unit, meaning); the meaning is the schema's."""
+    column = ENDINGS.columns.get(name)
+    unit = f" {column.unit}" if column and column.unit else ""
+    words = {True: "yes", False: "no"}.get(value, f"{value:g}" if isinstance(value, float) else str(value))
+    return humanised(name), cut(words, 200) + unit, column.meaning if column else ""
