@@ -41,7 +41,7 @@ class LogSource:
     """One log, opened.
 
     name      as shown to the user
-    data      bytes, or a binary file from which they are read once
+    data      bytes, or a binary file, which is read once and closed
     timezone  of stamps that print none, for this source alone
     """
 
@@ -124,7 +124,8 @@ def read_logs(
         tally = _Tally(decoder=encodings.LineDecoder(_score))
         clock = Clock(source.timezone or timezone, year or datetime.now(tz=UTC).year)
         stream = io.BytesIO(source.data) if isinstance(source.data, bytes) else source.data
-        found = list(_rows(source.name, stream, clock, tally))
+        with stream:
+            found = list(_rows(source.name, stream, clock, tally))
         add_addresses(found)
         rows += found
         notices += _notices(source.name, tally)

@@ -1,0 +1,63 @@
+"""ENDINGS x LOG_LINES -> MATCHES, clock offsets, and what is left over.
+
+Lives here: `correlate`, the order of its steps, and `Correlation`. Which event can belong to which ending is in rules.py, the clocks in
+clocks.py, the ties in ties.py, the reasons of lines that nothing explains in leftovers.py.
+Never here: reading logs or captures, or what a match says about the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analyzer.correlation.clocks import estimate_clocks
+from analyzer.correlation.leftovers import unmatched_lines
+from analyzer.correlation.ties import tie_lines
+from analyzer.correlation.wire import Wire, prepare_lines
+from analyzer.schema import CLOCKS, MATCHES, UNMATCHED_LOG_LINES
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """matches, clocks and unmatched are the tables MATCHES, CLOCKS and UNMATCHED_LOG_LINES."""
+
+    matches: pd.DataFrame
+    clocks: pd.DataFrame
+    unmatched: pd.DataFrame
+
+
+def correlate(
+    endings: pd.DataFrame,
+    connections: pd.DataFrame,
+    reset_frames: pd.DataFrame,
+    log_lines: pd.DataFrame,
+    coverage: pd.DataFrame,
+    *,
+    offsets: Mapping[str, float] | None = None,
+    reference_point: str,
+) -> Correlation:
+    """Tie each log line to the ending it reports, and say how the log's clock stands.
+
+    endings, connections, reset_frames, log_lines, coverage
+        ENDINGS, CONNECTIONS, RESET_FRAMES, LOG_LINES and COVERAGE
+    offsets
+        log minus capture in seconds, zone included, by source: believed, not estimated
+    reference_point
+        the capture point whose clock is the measure; another one is used where it has no connections
+
+    A line is tied to at most one ending of each capture point; an ending can have several lines.
+    """
+    wire = Wire.of(endings, connections, reset_frames, coverage, reference_point)
+    lines = prepare_lines(log_lines)
+    clocks = estimate_clocks(lines, wire, dict(offsets or {}))
+    lines = lines.join(clocks.set_index("source")[["offset", "tolerance", "reach"]], on="source")
+    lines["time"] = lines["t"] - lines["offset"]
+    matches = tie_lines(lines, wire)
+    unmatched = unmatched_lines(lines, matches, wire)
+    return Correlation(
+        MATCHES.conform(matches[list(MATCHES.columns)]),
+        CLOCKS.conform(clocks[list(CLOCKS.columns)]),
+        UNMATCHED_LOG_LINES.conform(unmatched[list(UNMATCHED_LOG_LINES.columns)]),
+    )

@@ -1,0 +1,266 @@
+"""How each log's clock stands to the capture's.
+
+Lives here: the offset per source. Lines that name a connection are compared with that connection's packets, whatever the zone; without
+such lines the pattern of times is compared, and where that is too thin, clocks are taken as equal but for whole quarter hours, and the
+sentence says so. A line is written after its packet, so the offset is the lower edge of the differences that agree, not their mean.
+Never here: which line belongs to which ending.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analyzer.correlation.rules import RULES
+from analyzer.correlation.wire import NO_TIME, SECOND, Wire
+
+HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
+QUARTER = 900 * SECOND
+PROMPT = 300_000_000  # a line that is written at once is written within this time
+SKEW = 90 * SECOND  # what a pattern may say besides whole quarter hours
+ASSUMED_EARLY, ASSUMED_LATE = (
+    2 * SECOND,
+    5 * SECOND,
+)  # how far a line may stand from its packet when equal clocks are assumed
+ENOUGH, CLEAR = 3, 0.6  # lines that make a pattern; the share of them that a rival offset may have
+SAMPLE = 4000  # lines of one source that are compared
+PAIRS = 4_000_000
+
+Ints = npt.NDArray[np.int64]
+
+
+def estimate_clocks(lines: pd.DataFrame, wire: Wire, given: dict[str, float]) -> pd.DataFrame:
+    """CLOCKS, with the working columns `offset` (ns), `tolerance` (ns: how much too early a line may seem) and `reach` (ns: how long
+    after a packet a line without a name may come); an unknown offset has NA.
+    """
+    pairs = _identity_pairs(lines, wire)
+    rows = []
+    for source, own in lines.groupby("source", sort=False):
+        name = str(source)
+        if name in given:
+            rows.append(_row(name, round(given[name] * SECOND), 0, 0, "given", own))
+            continue
+        rows.append(
+            _by_identity(name, own, pairs[pairs["source"] == source])
+            or _by_pattern(name, own, wire)
+            or _assumed(name, own, wire)
+            or _unknown(name)
+        )
+    columns = [
+        "source",
+        "offset_seconds",
+        "spread_seconds",
+        "support",
+        "basis",
+        "sentence",
+        "offset",
+        "tolerance",
+        "reach",
+    ]
+    clocks = pd.DataFrame(rows, columns=columns)
+    for column in ("offset", "tolerance", "reach"):
+        clocks[column] = clocks[column].astype("Int64")
+    return clocks
+
+
+def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """(line, packet) pairs of one connection's name: source, line, kind, difference, step."""
+    lives = wire.lives[wire.lives["point"] == wire.point]
+    named = lines[lines["has_end"] & lines["event"].isin(["opened", "closed", "reset_received"])]
+    named = named.groupby("source", sort=False, group_keys=False)[named.columns].apply(_thin)
+    if named.empty or lives.empty:
+        return pd.DataFrame({"source": [], "row": [], "kind": [], "difference": [], "step": []})
+    named = named.assign(
+        ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
+    )
+    both = named[["source", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
+        lives[["ip", "port", "connection", "first", "last", "swapped"]], on=["ip", "port"]
+    )
+    resets = wire.resets[wire.resets["point"] == wire.point][["connection", "t", "from_client"]].rename(
+        columns={"t": "packet"}
+    )
+    received = both[both["event"] == "reset_received"].merge(resets, on="connection")
+    toward = (received["from_client"] != received["swapped"]) == (received["writer"] == "server")
+    received = received[toward | (received["writer"] == "unknown")]
+    frames = [
+        both[both["event"] == "opened"].assign(kind="opened", packet=lambda f: f["first"]),
+        received.assign(kind="reset"),
+        both[both["event"] == "closed"].assign(kind="closed", packet=lambda f: f["last"]),
+    ]
+    pairs = pd.concat(frames, ignore_index=True)
+    pairs["difference"] = pairs["t"] - pairs["packet"]
+    return pairs.loc[pairs["difference"].abs() <= HORIZON, ["source", "row", "kind", "difference", "step"]]
+
+
+def _thin(group: pd.DataFrame) -> pd.DataFrame:
+    return group if len(group) <= SAMPLE else group.iloc[:: -(-len(group) // SAMPLE)]
+
+
+def _by_identity(source: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any] | None:
+    if pairs.empty:
+        return None
+    window = int(pairs["step"].max()) + PROMPT
+    difference = pairs["difference"].to_numpy(dtype=np.int64)
+    weight = np.where(pairs["kind"] == "closed", 0.5, 1.0)
+    start = _densest(difference, weight, window)
+    if start is None:
+        return None
+    inside = pairs[(pairs["difference"] >= start) & (pairs["difference"] <= start + window)]
+    for kind in ("opened", "reset", "closed"):
+        sharp = inside.loc[inside["kind"] == kind]
+        if len(sharp):
+            break
+    values = sharp["difference"].to_numpy(dtype=np.int64)
+    step = int(sharp["step"].max())
+    offset = _lower_edge(values, step)
+    spread = max(step // 2, int(np.ptp(values)) // 2)
+    if kind == "closed":
+        offset = int(np.median(values))
+    support = int(inside["row"].nunique())
+    return _row(source, offset, spread, support, "identity", own)
+
+
+def _lower_edge(differences: Ints, step: int) -> int:
+    """The offset of lines that are written at once and whose stamps are cut to whole steps: each lies in [offset - step, offset + lag]."""
+    low, high = int(differences.min()), int(differences.max())
+    return (high + low + step) // 2 if high < low + step else low + step if step > PROMPT else low
+
+
+def _densest(differences: Ints, weight: npt.NDArray[np.float64], window: int) -> int | None:
+    """The start of the window that holds most weight; None when a window elsewhere holds nearly as much and nothing else decides."""
+    order = np.argsort(differences, kind="stable")
+    values, sums = differences[order], np.concatenate([[0.0], np.cumsum(weight[order])])
+    held = sums[np.searchsorted(values, values + window, side="right")] - sums[:-1]
+    best = int(held.argmax())
+    start = int(values[best])
+    elsewhere = (values < start - window) | (values > start + window)
+    rivals = elsewhere & (held >= 0.8 * held[best])
+    if not rivals.any():
+        return start
+    candidates = np.concatenate([[start], values[rivals]])
+    skew = np.abs((candidates + QUARTER // 2) % QUARTER - QUARTER // 2)
+    near = np.unique(candidates[skew <= 2 * SECOND])
+    return int(near[0]) if len(near) and near[-1] - near[0] <= window else None
+
+
+def _reset_times(wire: Wire, toward_server: bool | None, own: pd.DataFrame) -> pd.DataFrame:
+    """First reset of each connection and direction, at the measuring point."""
+    resets = wire.resets[wire.resets["point"] == wire.point]
+    if toward_server is not None:
+        resets = resets[resets["from_client"] == toward_server]
+    return resets.drop_duplicates(["connection", "from_client"])
+
+
+def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """(line, reset) pairs that the lines' writers and addresses allow: row, difference, step."""
+    parts = []
+    alone = [event for event, rule in RULES.items() if rule.alone]
+    lines = own[own["event"].isin(alone)]
+    for writer, toward_server in (("server", True), ("client", False), ("unknown", None)):
+        some = lines[lines["writer"] == writer]
+        resets = _reset_times(wire, toward_server, some)
+        if some.empty or resets.empty:
+            continue
+        keep = max(50, PAIRS // len(resets))
+        some = some.iloc[:: max(1, len(some) // keep)]
+        pairs = some[["t", "step", "client_ip", "client_port", "server_ip", "server_port"]].reset_index(names="row").merge(
+            resets[["t", "client_ip", "client_port", "server_ip", "server_port"]], how="cross", suffixes=("", "_wire")
+        )  # fmt: skip
+        for name in ("client_ip", "client_port", "server_ip", "server_port"):
+            pairs = pairs[(pairs[name].isna() | (pairs[name] == pairs[f"{name}_wire"])).fillna(False)]
+        pairs["difference"] = pairs["t"] - pairs["t_wire"]
+        parts.append(pairs.loc[pairs["difference"].abs() <= HORIZON, ["row", "difference", "step"]])
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame({"row": [], "difference": [], "step": []}, dtype="int64")
+    )
+
+
+def _by_pattern(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
+    """The one shift, whole quarter hours and up to SKEW, that lays most lines just after resets."""
+    pairs = _differences(own, wire)
+    if pairs["row"].nunique() < ENOUGH:
+        return None
+    difference = pairs["difference"].to_numpy(dtype=np.int64)
+    skew = np.abs((difference + QUARTER // 2) % QUARTER - QUARTER // 2)
+    pairs = pairs[skew <= SKEW].sort_values("difference")
+    values, rows = pairs["difference"].to_numpy(dtype=np.int64), pairs["row"].to_numpy(dtype=np.int64)
+    if not len(values):
+        return None
+    step = int(pairs["step"].max())
+    window = step + PROMPT
+    ends = np.searchsorted(values, values + window, side="right")
+    starts = np.argsort(np.arange(len(values)) - ends, kind="stable")[:2000]  # the fullest windows first
+    held = {int(i): len(np.unique(rows[i : ends[i]])) for i in starts}
+    best = max(held, key=lambda i: (held[i], -i))
+    start = int(values[best])
+    rival = max((count for i, count in held.items() if abs(int(values[i]) - start) > window), default=0)
+    if held[best] < ENOUGH or held[best] < pairs["row"].nunique() / 2 or rival > CLEAR * held[best]:
+        return None
+    inside = values[best : ends[best]]
+    return _row(source, _lower_edge(inside, step), max(step // 2, int(np.ptp(inside)) // 2), held[best], "pattern", own)
+
+
+def _assumed(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
+    """Equal clocks but for whole quarter hours, if exactly one such shift lays lines beside resets."""
+    pairs = _differences(own, wire)
+    shift = (pairs["difference"] + QUARTER // 2) // QUARTER * QUARTER
+    beside = pairs.assign(shift=shift)[lambda f: (f["difference"] - f["shift"]).between(-ASSUMED_EARLY, ASSUMED_LATE)]
+    if (own["zone"] != "unknown").all():
+        printed = beside[beside["shift"] == 0]
+        beside = printed if len(printed) else beside
+    counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
+    if counts.empty or (len(counts) > 1 and counts.iloc[0] == counts.iloc[1]):
+        return None
+    return _row(source, int(counts.index[0]), ASSUMED_LATE, int(counts.iloc[0]), "assumed", own)
+
+
+def _row(source: str, offset: int, spread: int, support: int, basis: str, own: pd.DataFrame) -> dict[str, Any]:
+    zone = (offset + QUARTER // 2) // QUARTER * QUARTER
+    skew = offset - zone
+    parts = [f"{'ahead of' if zone > 0 else 'behind'} the capture by {_hours(abs(zone))}"] if zone else []
+    parts.append(
+        f"{abs(skew) / SECOND:.3f} s {'fast' if skew > 0 else 'slow'}" if abs(skew) >= SECOND // 1000 else "in step"
+    )
+    count = f"{support} line{'' if support == 1 else 's'}"
+    verb = "agrees" if support == 1 else "agree"
+    why = {
+        "identity": f"{count} that name{'s' if support == 1 else ''} a connection {verb} within {spread / SECOND:.3g} s",
+        "pattern": f"the times of {count} {verb} with resets within {spread / SECOND:.3g} s, no line names a connection",
+        "assumed": f"only assumed: {count} stand{'s' if support == 1 else ''} beside resets if clocks are equal but for whole quarter hours",
+        "given": "given",
+    }[basis]
+    early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": ASSUMED_EARLY, "given": 500_000_000}[basis]
+    step = int(own["step"].max())
+    return {
+        "source": source,
+        "offset_seconds": offset / SECOND,
+        "spread_seconds": spread / SECOND,
+        "support": support,
+        "basis": "pattern" if basis == "assumed" else basis,
+        "sentence": f"{source} is {', '.join(parts)}; {why}.",
+        "offset": offset,
+        "tolerance": step + (0 if basis == "assumed" else min(spread, PROMPT)) + early,
+        "reach": ASSUMED_LATE,
+    }
+
+
+def _hours(duration: int) -> str:
+    hours, minutes = divmod(duration // (60 * SECOND), 60)
+    return f"{hours} h" if not minutes else f"{hours} h {minutes:02} min"
+
+
+def _unknown(source: str) -> dict[str, Any]:
+    return {
+        "source": source, "offset_seconds": None, "spread_seconds": None, "support": 0, "basis": "none",
+        "sentence": f"How the clock of {source} stands to the capture could not be found: no line names a connection of the capture, and "
+        "too few lines stand in a pattern that fits its resets in only one way.",
+        "offset": pd.NA, "tolerance": pd.NA, "reach": pd.NA,
+    }  # fmt: skip
+
+
+__all__ = ["NO_TIME", "estimate_clocks"]

@@ -1,0 +1,109 @@
+"""Lines that speak of a broken connection and that nothing in the capture explains: why.
+
+Lives here: `unmatched_lines`. Never here: another try at a tie.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analyzer.correlation.rules import RULES, SPEAKING
+from analyzer.correlation.ties import last_reset, life_of, points, toward_writer
+from analyzer.correlation.wire import NO_TIME, SECOND, Wire
+
+POSTGRESQL_NEXT = "log_connections = on, log_disconnections = on, log_line_prefix = '%m [%p] %r '"
+_CLOCK = "how this log's clock stands to the capture could not be found"
+
+
+def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """UNMATCHED_LOG_LINES."""
+    left = lines[lines["event"].isin(SPEAKING) & ~lines.index.isin(matches["row"])]
+    left = left.assign(row=left.index)
+    out = left[["source", "line", "event", "text"]].copy()
+    out["time"] = pd.to_datetime(left["time"].astype("Int64"), utc=True)
+    reason = pd.Series(pd.NA, index=left.index, dtype="object")
+    reason[left["offset"].isna()] = _CLOCK
+    timed = left[left["offset"].notna()].astype({"time": "int64", "tolerance": "int64"})
+    reason = reason.fillna(_outside(timed, wire))
+    reason = reason.fillna(_strangers(timed, wire))
+    reason = reason.fillna(_of_connection(timed[timed["has_end"]], wire))
+    reason = reason.fillna(_of_host(timed[~timed["has_end"]], wire))
+    out["reason"] = reason
+    bare = left["client_port"].isna() & left["format"].str.startswith("postgresql").fillna(False)
+    out["next_log"] = pd.Series(POSTGRESQL_NEXT, index=left.index).where(bare)
+    return out.reset_index(drop=True)
+
+
+def _clock(t: int) -> str:
+    return pd.Timestamp(t, unit="ns", tz="UTC").strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _outside(lines: pd.DataFrame, wire: Wire) -> pd.Series:
+    spans = wire.spans[(wire.spans["first"] != NO_TIME) & (wire.spans["last"] != NO_TIME)]
+    if spans.empty:
+        return pd.Series("the capture holds no packet with a time", index=lines.index, dtype="object")
+    first, last = int(spans["first"].min()), int(spans["last"].max())
+    out = pd.Series(pd.NA, index=lines.index, dtype="object")
+    covered = f"the capture covers {_clock(first)} to {_clock(last)}, and this line is of "
+    late = (lines["time"] + lines["tolerance"] < first) | (lines["time"] > last + 60 * SECOND)
+    out[late] = [covered + _clock(t) for t in lines.loc[late, "time"]]
+    return out
+
+
+def _strangers(lines: pd.DataFrame, wire: Wire) -> pd.Series:
+    out = pd.Series(pd.NA, index=lines.index, dtype="object")
+    for name in ("client_ip", "server_ip"):
+        unknown = lines[name].notna() & ~lines[name].isin(wire.addresses)
+        out[unknown] = [
+            f"no packet of {ip} is in the capture; behind address translation the capture shows another address"
+            for ip in lines.loc[unknown, name]
+        ]
+    return out
+
+
+def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.Series:
+    """What the capture shows of the connection that the line names, as it was at the measuring point (or at any other)."""
+    out = pd.Series(pd.NA, index=lines.index, dtype="object")
+    for point in points(wire):
+        asked = lines[out.isna()]
+        if asked.empty:
+            break
+        pairs = asked[["row", "event", "writer", "time", "tolerance", "client_ip", "client_port"]].merge(
+            life_of(asked, wire, point), on="row"
+        )
+        pairs["until"] = pairs["time"] + pairs["tolerance"] + 60 * SECOND
+        direction = toward_writer(pairs["writer"], pairs["swapped"])
+        toward = last_reset(pairs, wire, "connection", direction)
+        away = last_reset(pairs, wire, "connection", ~direction)
+        for i, pair in enumerate(pairs.itertuples()):
+            out[pair.row] = _story(pair, int(toward.iloc[i]), int(away.iloc[i]))
+    rest = out.isna()
+    out[rest] = [
+        f"no connection from {ip} port {port} is in the capture at that time"
+        for ip, port in zip(lines.loc[rest, "client_ip"], lines.loc[rest, "client_port"], strict=True)
+    ]
+    return out
+
+
+def _story(pair: object, toward: int, away: int) -> str:
+    end = f"the connection of {getattr(pair, 'client_ip')} port {getattr(pair, 'client_port')}"  # noqa: B009
+    fins = [side for side in ("client", "server") if bool(getattr(pair, f"{side}_fin")) is True]
+    if RULES[str(getattr(pair, "event"))].reset == "toward" and away != NO_TIME and toward == NO_TIME:  # noqa: B009
+        return f"the only reset of {end[4:] if end.startswith('the ') else end} was sent with the writer's own address, at {_clock(away)}"
+    if toward != NO_TIME:
+        return f"{end} was reset only after this line, at {_clock(toward)}"
+    if fins:
+        both = " and ".join(fins)
+        return f"{end} ended with a FIN of the {both}, not with a reset; under TLS an end of stream without close_notify reads as one"
+    return f"{end} was not reset as far as the capture shows"
+
+
+def _of_host(lines: pd.DataFrame, wire: Wire) -> pd.Series:
+    named = lines["client_ip"].notna() | lines["server_ip"].notna()
+    out = pd.Series(
+        "the line names no address, and no single ending of the capture stands out at its time",
+        index=lines.index,
+        dtype="object",
+    )
+    out[named] = "the line names no port, and no free reset of that host stands just before it"
+    return out

@@ -1,0 +1,151 @@
+"""What the capture offers to correlation, in integer nanoseconds, and the log lines likewise.
+
+Lives here: `Wire` (connections, resets with their direction, endings, spans) and `prepare_lines` (which process a line is of, which line
+opened it). Never here: a decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SECOND = 10**9
+NO_TIME = np.iinfo(np.int64).min
+TUPLE = ["client_ip", "client_port", "server_ip", "server_port"]
+OTHER_POINT = SECOND  # what the clocks of two capture points may differ
+
+
+def nanoseconds(times: pd.Series) -> pd.Series:
+    """Integer nanoseconds since 1970 of a time column; NO_TIME where it is null."""
+    return times.astype("datetime64[ns, UTC]").astype("int64")
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The capture's side.
+
+    lives      one row per connection and point (a second one for the server's end where roles are guessed): point, connection, ip, port,
+               first, last, client_fin, server_fin, ending (null where it ended well)
+    resets     one row per reset frame: point, connection, ending, t, from_client (it carries the client's address), and the addresses
+    endings    ENDINGS with `t`
+    spans      first and last moment seen, by point
+    point      the point whose clock is the measure
+    addresses  every address in the capture
+    """
+
+    lives: pd.DataFrame
+    resets: pd.DataFrame
+    endings: pd.DataFrame
+    spans: pd.DataFrame
+    point: str
+    addresses: frozenset[str]
+
+    @staticmethod
+    def of(
+        endings: pd.DataFrame,
+        connections: pd.DataFrame,
+        reset_frames: pd.DataFrame,
+        coverage: pd.DataFrame,
+        reference_point: str,
+    ) -> Wire:
+        """Prepare the tables."""
+        point = reference_point
+        if len(connections) and not (connections["point"] == point).any():
+            point = str(connections["point"].iloc[0])
+        ended = endings[["ending", "kind", "point", "connection", *TUPLE]].copy()
+        ended["t"] = nanoseconds(endings["time"])
+        known = connections.assign(ending=_ending_of(connections, ended).astype("string"))
+        spans = pd.DataFrame(
+            {"point": coverage["point"], "first": nanoseconds(coverage["first"]), "last": nanoseconds(coverage["last"])}
+        )
+        addresses = frozenset(connections["client_ip"].dropna()) | frozenset(connections["server_ip"].dropna())
+        return Wire(_lives(known), _resets(reset_frames, known), ended.reset_index(drop=True), spans, point, addresses)
+
+
+def _ending_of(connections: pd.DataFrame, endings: pd.DataFrame) -> pd.Series:
+    """The ending of each connection: its own, else that of the same addresses and ports at another point at the same time."""
+    own = endings.drop_duplicates(["point", "connection"]).set_index(["point", "connection"])["ending"]
+    out = pd.Series(
+        own.reindex(pd.MultiIndex.from_frame(connections[["point", "connection"]])).to_numpy(),
+        index=connections.index,
+        dtype="object",
+    )
+    rest = connections[out.isna() & (connections["point"].nunique() > 1)]
+    keyed = rest.assign(
+        key=_ends(rest), index_=rest.index, first_=nanoseconds(rest["first"]), last_=nanoseconds(rest["last"])
+    )
+    pairs = keyed.merge(
+        endings.assign(key=_ends(endings))[["key", "ending", "point", "t"]], on="key", suffixes=("", "_ending")
+    )
+    near = pairs[
+        (pairs["point"] != pairs["point_ending"])
+        & (pairs["first_"] <= pairs["t"] + 2 * SECOND)
+        & (pairs["last_"] >= pairs["t"] - 2 * SECOND)
+    ].drop_duplicates("index_")
+    out.loc[near["index_"]] = near["ending"].to_numpy()
+    return out
+
+
+def _ends(rows: pd.DataFrame) -> pd.Series:
+    """Both ends of a connection, the same whichever is called the client."""
+    client = rows["client_ip"].astype(str) + " " + rows["client_port"].astype(str)
+    server = rows["server_ip"].astype(str) + " " + rows["server_port"].astype(str)
+    return (client + " " + server).where(client < server, server + " " + client)
+
+
+def _lives(connections: pd.DataFrame) -> pd.DataFrame:
+    guessed = connections[~connections["roles_known"].fillna(False).astype(bool)]
+    ends = []
+    for side, rows in (("client", connections), ("server", guessed)):
+        end = rows[["point", "connection", "client_fin", "server_fin", "ending"]].copy()
+        end["ip"], end["port"] = rows[f"{side}_ip"], rows[f"{side}_port"]
+        end["first"], end["last"], end["swapped"] = (
+            nanoseconds(rows["first"]),
+            nanoseconds(rows["last"]),
+            side == "server",
+        )
+        ends.append(end)
+    lives = pd.concat(ends, ignore_index=True).dropna(subset=["ip", "port"])
+    lives = lives[lives["first"] != NO_TIME]
+    return lives.astype({"port": "int64", "ip": "object", "connection": "int64"}).sort_values(
+        "first", ignore_index=True
+    )
+
+
+def _resets(reset_frames: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
+    resets = reset_frames[["point", "connection", "src", "sport"]].assign(t=nanoseconds(reset_frames["time"]))
+    resets = resets[resets["t"] != NO_TIME].merge(
+        connections[["point", "connection", "ending", *TUPLE]], on=["point", "connection"]
+    )
+    same = (resets["src"] == resets["client_ip"]) & (resets["sport"] == resets["client_port"])
+    resets["from_client"] = same.fillna(False).astype(bool)
+    return resets.drop(columns=["src", "sport"]).astype({"connection": "int64"}).sort_values("t", ignore_index=True)
+
+
+def prepare_lines(log_lines: pd.DataFrame) -> pd.DataFrame:
+    """LOG_LINES with `t`, `step` (resolution), `process`, and what that process said of its client.
+
+    opened_t  when that process's `opened` line for this client was written; NO_TIME without one
+    named_by  row number of the line of that process that names the client
+    """
+    lines = log_lines.reset_index(drop=True).copy()
+    lines["t"] = nanoseconds(lines["written"])
+    lines["step"] = (lines["resolution"].fillna(0.0).astype(float) * SECOND).round().astype("int64")
+    pid = lines["pid"].astype("string")
+    lines["process"] = lines["session"].fillna(pid)
+    lines = lines[lines["t"] != NO_TIME].reset_index(drop=True)
+    named = (lines["address_basis"] == "line") & lines["client_port"].notna()
+    lines["named_by"] = _of_same_client(lines, named.fillna(False))
+    opened = _of_same_client(lines, (lines["event"] == "opened").fillna(False))
+    lines["opened_t"] = opened.map(lines["t"]).fillna(NO_TIME).astype("int64")
+    lines["has_end"] = lines["client_ip"].notna() & lines["client_port"].notna()
+    return lines
+
+
+def _of_same_client(lines: pd.DataFrame, which: pd.Series) -> pd.Series:
+    """For each line the nearest earlier (else later) line of `which`, by row number, of the same process with the same client; else NA."""
+    rows = pd.Series(lines.index, index=lines.index).where(which.astype(bool)).astype("Int64")
+    grouped = rows.groupby([lines[name] for name in ("source", "process", "client_ip", "client_port")], sort=False)
+    return grouped.ffill().fillna(grouped.bfill())
