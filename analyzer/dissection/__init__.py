@@ -120,8 +120,10 @@ def _window(own: pd.DataFrame, after: set[tuple[str, int]], most: int, most_byte
         first, last = list(before.index[:few]), list(before.index[few:])
         first, last = (first, last) if last else (first[:-1], first[-1:])
         used, taken = 0, 0
-        for row in [*last[-1:], *first, *behind.index[: most // 4], *reversed(last[:-1])]:
-            if taken < most and (not taken or used + size[row] <= most_bytes):
+        for some in (last[-1:], first, list(behind.index[: most // 4]), last[-2::-1]):
+            for row in some:
+                if taken and (taken >= most or used + size[row] > most_bytes):
+                    break
                 used, taken = used + size[row], taken + 1
                 kept.append(row)
     return own.loc[sorted(kept)]

@@ -75,7 +75,7 @@ class _Postgresql:
 
     def hole(self) -> None:
         """Bytes are missing: a question or its answer may have been among them."""
-        self.asked, self.begun, self.answering, self.unsure = 0, False, False, True
+        self.asked, self.begun, self.answering, self.unsure, self.status = 0, False, False, True, ""
 
     def unanswered(self) -> bool | None:
         """Whether a request was under way; None where a hole hides it."""
@@ -124,32 +124,31 @@ def _in_time(said: Sequence[Said]) -> list[Said]:
     return [one for _, one in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _http_unanswered(said: Sequence[Said]) -> bool | None:
+def _http_unanswered(streams: Sequence[Stream], said: Sequence[Said], holes: Sequence[float]) -> bool | None:
     """Whether a request has no answer, or only a part of one; None where that cannot be told."""
-    pending, method = 0, ""
-    last: tuple[Said, Message] | None = None
+    pending, method, since = 0, "", -1
+    last: tuple[Segment, Message] | None = None
     for one in said:
         for message in one.messages:
             if message.type == "request":
-                pending, method, last = pending + 1, message.code, None
+                pending, method, since, last = pending + 1, message.code, one.segment.place, None
             elif message.type == "response" and (message.code >= "200" or message.code == "101"):
-                pending, last = max(0, pending - 1), (one, message)
+                pending, last = max(0, pending - 1), (one.segment, message)
     if pending:
-        return True
+        return None if any(hole > since for hole in holes) else True
     if last is None:
         return None
-    one, message = last
+    head, message = last
     if method == "HEAD" or message.code in ("101", "204", "304"):
         return False
-    following = [s for s in one.stream.segments if not s.from_client and s.seq >= one.segment.seq and not s.after]
-    head = one.segment.payload
-    body = len(head) - (head.find(b"\r\n\r\n", max(0, head.rfind(b"HTTP/1."))) + 4)
-    body += sum(s.length for s in following[1:])
+    sent = [s for x in streams for s in x.segments if not s.from_client and not s.after and s.seq >= head.seq]
+    sent.sort(key=lambda s: s.seq)
     if message.length is None:
-        return None  # ends when the connection does
-    if message.length >= 0:
-        return body < message.length
-    return not b"".join(s.payload for s in following[-2:]).endswith(b"0\r\n\r\n")
+        return None  # the answer ends when the connection does
+    if message.length < 0:
+        return not b"".join(s.payload for s in sent[-2:]).endswith(b"0\r\n\r\n")
+    begins = head.seq + head.payload.find(b"\r\n\r\n", max(0, head.payload.rfind(b"HTTP/1."))) + 4
+    return sent[-1].seq + sent[-1].length - begins < message.length
 
 
 def _na(known: bool | None) -> Any:
@@ -200,16 +199,18 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
     state = _Postgresql()
     sealed = closes = left = False
     holes = _holes(streams)
+    ahead = list(holes)
     for one in said:
-        while holes and holes[0] <= one.segment.place:
+        while ahead and ahead[0] <= one.segment.place:
             state.hole()
-            holes.pop(0)
+            ahead.pop(0)
         for message in one.messages:
             if message.kind:
                 facts[f"last_{'client' if one.segment.from_client else 'server'}_words"] = (
                     message.type if message.statement else message.kind
                 )
             if message.protocol == "postgresql":
+                sealed |= message.sealed
                 (state.client if one.segment.from_client else state.server)(message)
             elif message.protocol == "tls":
                 sealed |= message.sealed
@@ -219,7 +220,7 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
             elif message.type == "request":
                 closes = message.closes
 
-    if holes:
+    if ahead:
         state.hole()
     for from_client in (True, False) if state.seen and not sealed else ():
         if kind := _unfinished(streams, from_client):
@@ -240,5 +241,5 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
         if not sealed:
             facts["request_unanswered"] = _na(state.unanswered())
     elif application == "http" and not sealed:
-        facts["request_unanswered"] = _na(_http_unanswered(said))
+        facts["request_unanswered"] = _na(_http_unanswered(streams, said, holes))
     return facts

@@ -67,22 +67,17 @@ class Stream:
 
 
 def _in_order(segments: Sequence[Segment]) -> list[list[Segment]]:
-    """One direction's runs: relative sequence numbers, no byte twice, a new run where bytes are missing."""
+    """One direction's runs: by (relative) sequence number, no byte twice, a new run where bytes are missing."""
     base = segments[0].seq
-    waiting = [replace(s, seq=((s.seq - base + 2**31) % 2**32) - 2**31) for s in segments]
+    relative = [replace(s, seq=((s.seq - base + 2**31) % 2**32) - 2**31) for s in segments]
     runs: list[list[Segment]] = []
     due: int | None = None
-    while waiting:
-        place = 0
-        if due is not None:
-            fits = (i for i, s in enumerate(waiting) if s.seq <= due < s.seq + s.length)
-            place = next(fits, 0)
-        segment = waiting.pop(place)
-        if due is not None and segment.seq + segment.length <= due and segment.seq >= runs[0][0].seq:
-            continue  # seen before
-        if due is not None and segment.seq < due < segment.seq + segment.length:
+    for segment in sorted(relative, key=lambda s: (s.seq, s.place)):
+        if due is not None and segment.seq < due:
             segment = segment.without(due - segment.seq)
-        if due is None or segment.seq != due or len(runs[-1][-1].payload) < runs[-1][-1].length:
+        if not segment.payload or segment.length <= 0:
+            continue  # seen before
+        if segment.seq != due or len(runs[-1][-1].payload) < runs[-1][-1].length:
             runs.append([])
         runs[-1].append(segment)
         due = segment.seq + segment.length

@@ -227,7 +227,7 @@ def messages_of(layers: Sequence[Any], stream: Stream, segment: Segment, *, stat
             out.append(Message(OTHERS[name], ""))
     first = not segment.from_client and segment.seq == 0 and segment.length == 1
     if not out and first and stream.protocol == "postgresql" and segment.payload in SSL_ANSWERS:
-        out.append(Message("postgresql", SSL_ANSWERS[segment.payload], "SSLAnswer"))
+        out.append(Message("postgresql", SSL_ANSWERS[segment.payload], "SSLAnswer", sealed=segment.payload == b"G"))
     return out
 
 
