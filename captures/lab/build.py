@@ -1,6 +1,7 @@
 """The command that builds cases: ``python -m captures.lab.build [CASE ...]``.
 
-Each case is played in a temporary folder and takes its place in ``captures/`` only when the witnesses confirm its label. It needs root.
+Each case is played in a temporary folder and takes its place in ``captures/`` only when the witnesses confirm its
+label. It needs root.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import pkgutil
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,13 +23,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from captures.lab import capturing, case_file, cases, witnesses
+from captures.lab import capturing, case_file, cases, network, witnesses
 from captures.lab.lab import Lab, installed
-from captures.lab.network import Network
 
 CORPUS = Path(__file__).resolve().parents[1]
 LOCK = Path(tempfile.gettempdir()) / "pcapreport-lab-build.lock"
-MAX_CASE_BYTES = 400_000
+MAX_CASE_BYTES = 300_000
 PROGRAMS = ("ip", "iptables", "ip6tables", "ethtool", "tcpdump", "tshark")
 
 
@@ -41,12 +42,7 @@ def missing() -> list[str]:
     if os.geteuid() != 0:
         return ["The lab needs root: it makes network namespaces."]
     sentences = [f"The program {program} is not installed." for program in PROGRAMS if not shutil.which(program)]
-    try:
-        with witnesses.Trace():
-            pass
-    except (OSError, RuntimeError) as error:
-        sentences.append(f"The kernel's tracepoint tcp:tcp_send_reset is not available: {error}.")
-    return sentences
+    return sentences + [sentence for sentence in [witnesses.trace_obstacle()] if sentence]
 
 
 def build(name: str, corpus: Path = CORPUS, keep: Path | None = None) -> Path:
@@ -86,6 +82,7 @@ def main(arguments: list[str]) -> int:
     if sentences := missing():
         print(" ".join(sentences), file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave in order: namespaces and servers end with the case
     failed = 0
     for name in chosen:
         started = time.monotonic()
@@ -108,6 +105,7 @@ def _one_lab_at_a_time() -> Iterator[None]:
 
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        network.clear()
         yield
 
 
@@ -116,7 +114,7 @@ def _play(script: ModuleType, scratch: Path, folder: Path) -> tuple[Lab, witness
     with ExitStack() as cleanup:
         cleanup.enter_context(_one_lab_at_a_time())
         trace = cleanup.enter_context(witnesses.Trace())
-        lab = Lab(getattr(script, "NETWORK", Network()), scratch, folder, cleanup)
+        lab = Lab(getattr(script, "NETWORK", network.Network()), scratch, folder, cleanup)
         script.play(lab)
         testimony = witnesses.Testimony(
             packets=capturing.stop(lab.captures),
@@ -133,9 +131,8 @@ def _spell_out_the_rest(lab: Lab, testimony: witnesses.Testimony) -> list[case_f
     labelled = list(lab.connections)
     known = {connection.client for connection in labelled}
     for rest in lab.rest:
-        ends = {(reset.destination, reset.source) for reset in testimony.resets} | {
-            (reset.source, reset.destination) for reset in testimony.resets
-        }
+        ends = [(reset.source, reset.destination) for reset in testimony.resets]
+        ends += [(destination, source) for source, destination in ends]
         clients = sorted({client for client, server in ends if server == rest.server} - known)
         labelled += [replace(rest, client=client) for client in clients]
     return labelled

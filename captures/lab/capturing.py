@@ -1,9 +1,9 @@
-"""tcpdump or dumpcap at the capture points: started when it says that it listens, stopped when its buffers are written,
-failed if it lost a packet.
+"""tcpdump or dumpcap at the capture points: a case goes on when they listen, and fails if one of them lost a packet.
 
 What the captures show is read elsewhere.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -66,7 +66,7 @@ def stop(captures: list[Capture]) -> dict[str, dict[str, int]]:
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """What Ctrl-C does in a terminal: the shell and its capture end, and the capture prints its counters."""
     if process.poll() is None:
-        # The shell ignores nothing and tcpdump prints its counters on an interrupt: what Ctrl-C does in a terminal.
-        subprocess.run(["kill", "-s", str(int(signal.SIGINT)), "--", f"-{process.pid}"], check=False)
+        os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=LISTEN_SECONDS)

@@ -1,7 +1,7 @@
 """The label of a case: ``case.toml`` as frozen dataclasses, read and written.
 
-An unknown key, a missing one or a value outside its vocabulary is an error: a typo must not turn a test green. What the words mean is
-written beside each field. No capture is opened here.
+An unknown key, a missing one or a value outside its vocabulary is an error: a typo must not turn a test green. What
+the words mean is written beside each field. No capture is opened here.
 """
 
 import json

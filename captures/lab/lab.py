@@ -17,11 +17,12 @@ from types import TracebackType
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+import psycopg
+
 from captures.lab import capturing, postgres
 from captures.lab.case_file import Connection, Log, Point
 from captures.lab.forger import Forger
-from captures.lab.network import Namespace, Network
-from captures.lab.witnesses import address
+from captures.lab.network import Namespace, Network, address
 
 CASES = Path(__file__).resolve().parent / "cases"
 ZONE = "Asia/Tokyo"
@@ -59,7 +60,7 @@ class Lab:
 
     def postgres(self, **settings: str | int) -> postgres.Cluster:
         """A PostgreSQL on the server; its log is part of the case."""
-        self.software.append(postgres.version())
+        self.software += [postgres.version(), f"psycopg {psycopg.__version__}"]
         self.logs.append(Log("postgresql.log", "postgresql", str(settings.get("log_timezone", ZONE)), "server"))
         return postgres.Cluster(
             self.server, self.server_address, self.scratch / "cluster", self.folder / "postgresql.log", **settings
@@ -101,7 +102,7 @@ class Lab:
 
 def addresses(connection: HasDescriptor) -> tuple[str, str]:
     """The two ends of an open connection: client, server."""
-    with socket.socket(fileno=_duplicate(connection)) as handle:
+    with socket.socket(fileno=os.dup(connection.fileno())) as handle:
         return address(*handle.getsockname()[:2]), address(*handle.getpeername()[:2])
 
 
@@ -111,12 +112,8 @@ def installed(*command: str) -> str:
     return re.sub(r" \(Git .*", "", (done.stdout or done.stderr).splitlines()[0]).rstrip(".")
 
 
-def _duplicate(connection: HasDescriptor) -> int:
-    return os.dup(connection.fileno())
-
-
 class _ClientFormatter(logging.Formatter):
-    """Local time in the client's zone; files are named as on a machine where the application is installed in /opt/shop."""
+    """Local time in the client's zone, and the paths of an application that is installed in /opt/shop."""
 
     @staticmethod
     def converter(seconds: float | None) -> Any:

@@ -1,7 +1,8 @@
 """Network namespaces joined like machines: client, one or more routers, server.
 
-Each link runs through a bridge in a namespace of its own, the wire. It splits the sender's large frames and completes the checksums that
-the sender leaves to its network card, so a capture shows at each point what a capture on real machines shows there.
+Each link runs through a bridge in a namespace of its own, the wire. It splits the sender's large frames and completes
+the checksums that the sender leaves to its network card, so that a capture shows at each point what it would show on
+real machines.
 
 No packet is captured or judged here.
 """
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 CLONE_NEWNET = 0x40000000
+NAMESPACES = Path("/run/netns")
+PREFIX = "lab-"
 SERVER_ADDRESS, SERVER_ADDRESS_6 = "10.2.0.2", "fd00:2::2"
 
 
@@ -30,21 +33,20 @@ class _Outside(threading.local):
 
 
 class Namespace:
-    """One machine. ``with machine:`` moves the calling thread into it, and with the thread its new sockets and processes."""
+    """One machine. ``with machine:`` moves the calling thread into it, with its new sockets and processes."""
 
     def __init__(self, name: str, cleanup: ExitStack):
         self.name = name
-        self.netns = f"lab-{name}"
+        self.netns = PREFIX + name
         self._cleanup = cleanup
         self._outside = _Outside()
-        remove(self.netns)
         command("ip", "netns", "add", self.netns)
-        cleanup.callback(remove, self.netns)
+        cleanup.callback(_remove, self.netns)
         self.run("ip", "link", "set", "lo", "up")
 
     def __enter__(self) -> "Namespace":
         self._outside.namespaces.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
-        inside = os.open(f"/run/netns/{self.netns}", os.O_RDONLY)
+        inside = os.open(NAMESPACES / self.netns, os.O_RDONLY)
         _move_thread(inside)
         os.close(inside)
         return self
@@ -67,12 +69,13 @@ class Namespace:
         return process
 
     def sysctl(self, **values: str | int) -> None:
-        """Set kernel parameters of this machine; the name is written with double underscores for the dots: net__ipv4__ip_forward."""
+        """Set kernel parameters of this machine, with double underscores for the dots: net__ipv4__ip_forward=1."""
         for name, value in values.items():
             with self:
                 Path("/proc/sys", *name.split("__")).write_text(str(value))
 
     def iptables(self, rule: str) -> None:
+        """Change this machine's firewall: ``-A FORWARD ... -j DROP``."""
         self.run("iptables", *rule.split())
 
 
@@ -161,6 +164,11 @@ def _v6(host: str) -> str:
     return f"fd00:{subnet}::{'' if number == '0' else number}"
 
 
+def address(host: str, port: str | int) -> str:
+    """address:port as it is written everywhere in the corpus and by the kernel."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def command(*arguments: str) -> str:
     """Run a command; its output, or an error that shows what it said."""
     done = subprocess.run(arguments, capture_output=True, text=True)
@@ -169,10 +177,14 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
-def remove(netns: str) -> None:
-    """End the processes inside a namespace and delete it, where it exists."""
-    if not Path("/run/netns", netns).exists():
-        return
+def clear() -> None:
+    """Remove what a lab that was killed left behind."""
+    for path in NAMESPACES.glob(f"{PREFIX}*") if NAMESPACES.exists() else ():
+        _remove(path.name)
+
+
+def _remove(netns: str) -> None:
+    """End the processes inside a namespace and delete it."""
     for pid in command("ip", "netns", "pids", netns).split():
         with suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)

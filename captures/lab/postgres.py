@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from captures.lab.network import Namespace, command
+from captures.lab.network import Namespace, address, command
 
 BINARIES = max(
     Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=Path("/nonexistent")
@@ -47,14 +47,14 @@ class Cluster:
         self._initialise()
         self._start()
 
-    def connect(self, **options: Any) -> psycopg.Connection[Any]:
+    def connect(self) -> psycopg.Connection[Any]:
         """A connection from the machine that the calling thread is in."""
-        return psycopg.connect(self.dsn(), autocommit=True, **options)
+        return psycopg.connect(self.url(), autocommit=True)
 
-    def dsn(self) -> str:
-        return (
-            f"host={self.address} port={self.settings['port']} user=shop dbname=shop sslmode=disable gssencmode=disable"
-        )
+    def url(self, port: int | None = None) -> str:
+        """How a client on another machine names this server, or another port of it. Never with TLS."""
+        ends = address(self.address, port or self.settings["port"])
+        return f"postgresql://shop@{ends}/shop?sslmode=disable&gssencmode=disable"
 
     def kill(self) -> None:
         """SIGKILL the server and all its children at once, as when their container is killed."""

@@ -1,22 +1,25 @@
-"""Who really sent each reset: the kernel's trace, the firewall's counters and the captures at both ends, laid side by side.
+"""Who really sent each reset: the kernel's trace, the firewall's counters and the captures at both ends, side by side.
 
-A label is confirmed or the case fails. Nothing here guesses: a reset that the witnesses do not explain is a contradiction.
+A label is confirmed or the case fails. Nothing here guesses: a reset that the witnesses do not explain contradicts
+it.
 """
 
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from captures.lab.case_file import Connection, Emitter, Side
-from captures.lab.network import Namespace, command
+from captures.lab.network import Namespace, address, command
 
 TRACEFS = Path("/sys/kernel/tracing")
-SAME_PACKET_SECONDS = 0.020  # between two points, or between the trace and a capture: one clock, no delay on the wire
+EVENT = Path("events/tcp/tcp_send_reset")
+SAME_PACKET_SECONDS = 0.020  # between two points, or the trace and a capture: one clock, no delay on the wire
 
-# What the kernel says when a live socket resets. Any other reason is its answer to a packet that has no socket to go to.
+# What the kernel says when a live socket resets. Any other reason is its answer to a packet that has no socket.
 SOCKET_REASONS = {
     "TCP_ABORT_ON_CLOSE",
     "TCP_ABORT_ON_LINGER",
@@ -89,21 +92,21 @@ class Testimony:
 
 
 class Trace:
-    """The tracepoint tcp:tcp_send_reset, in a trace buffer of our own."""
+    """The tracepoint tcp:tcp_send_reset, in a trace buffer of our own. One at a time."""
 
     def __enter__(self) -> "Trace":
-        if not (TRACEFS / "instances").exists():
-            command("mount", "-t", "tracefs", "nodev", str(TRACEFS))
+        if sentence := trace_obstacle():
+            raise RuntimeError(sentence)
         self._folder = TRACEFS / "instances" / "pcapreport-lab"
-        if self._folder.exists():
+        if self._folder.exists():  # left by a lab that was killed
             self._folder.rmdir()
         self._folder.mkdir()
         (self._folder / "trace_clock").write_text("mono")
-        (self._folder / "events/tcp/tcp_send_reset/enable").write_text("1")
+        (self._folder / EVENT / "enable").write_text("1")
         return self
 
     def __exit__(self, *_: object) -> None:
-        (self._folder / "events/tcp/tcp_send_reset/enable").write_text("0")
+        (self._folder / EVENT / "enable").write_text("0")
         self._folder.rmdir()
 
     def read(self) -> list[Traced]:
@@ -114,6 +117,14 @@ class Trace:
             Traced(round(float(at) + since_boot, 6), source, destination, reason)
             for at, source, destination, reason in found
         ]
+
+
+def trace_obstacle() -> str | None:
+    """Why the kernel's trace cannot be read here; None where it can."""
+    with suppress(RuntimeError):
+        if not (TRACEFS / "events").exists():
+            command("mount", "-t", "tracefs", "tracefs", str(TRACEFS))
+    return None if (TRACEFS / EVENT).exists() else "The kernel's tracepoint tcp:tcp_send_reset is not available."
 
 
 def rules(machine: Namespace) -> dict[str, int]:
@@ -176,20 +187,13 @@ def _reset_frames(point: str, path: Path) -> Iterable[Reset]:
         )
 
 
-def address(host: str, port: str | int) -> str:
-    """address:port as it is written everywhere in the corpus and by the kernel."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _client_of(reset: Reset, labels: dict[str, Connection]) -> str:
     return reset.destination if reset.destination in labels else reset.source
 
 
 def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
-    devices = (
-        sum(sum(met.values()) for machine, met in testimony.rules.items() if machine.startswith("router"))
-        + testimony.forged
-    )
+    rejected = sum(_rejected(testimony, machine) for machine in testimony.rules if machine.startswith("router"))
+    devices = rejected + testimony.forged
     for reset in testimony.resets:
         apparent: Side = "server" if reset.destination == _client_of(reset, labels) else "client"
         spoken = [
@@ -212,7 +216,9 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
             )
     by_device = sum(reset.sent_by == "middlebox" for reset in testimony.resets)
     if by_device > devices:
-        raise Contradiction(f"{by_device} resets came from no endpoint, but only {devices} packets met a device's rule")
+        raise Contradiction(
+            f"{by_device} resets came from no endpoint, but devices rejected or forged only {devices} packets"
+        )
 
 
 def _passage(reset: Reset) -> str:

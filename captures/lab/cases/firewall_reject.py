@@ -1,7 +1,7 @@
 """A router's firewall rejects one port with a reset in the server's name.
 
-The router next to the client answers connection requests to port 5433 itself. Port 5432 of the same server works, and shows how far away
-the server really is.
+The router next to the client answers connection requests to port 5433 itself. Port 5432 of the same server works, and
+shows how far away the server really is.
 """
 
 import time
@@ -24,7 +24,7 @@ def play(lab: Lab) -> None:
         session.execute("SELECT 1")
         for _ in range(3):
             try:
-                psycopg.connect(database.dsn().replace("port=5432", "port=5433"))
+                psycopg.connect(database.url(port=5433))
             except psycopg.OperationalError:
                 log.exception("no connection to the replica")
             time.sleep(0.5)

@@ -1,8 +1,8 @@
 """A device on the path forges a reset to the client while a result streams.
 
-The router, one of three, sends one reset in the server's name: right sequence number, but a TTL, window and identification of its own and
-no timestamps. The server goes on sending, and the client's kernel, which has dropped the connection, answers that with a reset of its own:
-a consequence, and the only one that the server sees.
+The router, one of three, sends one reset in the server's name: right sequence number, but a TTL, window and
+identification of its own and no timestamps. The server goes on sending, and the client's kernel, which has dropped
+the connection, answers that with a reset of its own: a consequence, and the only one that the server sees.
 """
 
 import time

@@ -1,7 +1,8 @@
 """A device on the path forges a reset to an idle client, and copies the server's marks.
 
-The forged packet carries the server's TTL, the next identification, its window and its timestamps. Nothing at the client tells it from the
-server's own; only the server's capture does, where it is absent. The server keeps the session open.
+The forged packet carries the server's TTL, the next identification, its window and its timestamps. Nothing at the
+client tells it from the server's own; only the server's capture does, where it is absent. The server keeps the
+session open.
 """
 
 import time

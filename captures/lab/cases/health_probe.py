@@ -1,14 +1,18 @@
 """A monitor probes the PostgreSQL port every second: handshake, then a reset.
 
-The monitor closes with SO_LINGER {1, 0} right after the handshake, as many load balancers do. A real session works meanwhile.
+The monitor closes with SO_LINGER {1, 0} right after the handshake, as many load balancers do. A real session works
+meanwhile.
 """
 
 import socket
 import struct
 import time
 
+from captures.lab.case_file import TiedLine
 from captures.lab.lab import Lab
+from captures.lab.network import Network
 
+NETWORK = Network(routers=2, default_ttl={"client": 128})
 PROBES = 10
 
 
@@ -28,6 +32,7 @@ def play(lab: Lab) -> None:
                 may_be=("abortive_close",),
                 harmless=True,
                 decidable_at=("client", "router", "server", "both"),
+                log_lines=(TiedLine("postgresql.log", "could not receive data from client: Connection reset by peer"),),
             )
             probe.close()
             session.execute("SELECT now()")

@@ -1,13 +1,16 @@
 """The server's keepalive probes are answered, but the answers do not arrive.
 
-PostgreSQL probes an idle session after 2 s, then every second, three times. The router has begun to drop what the client sends, so the
-server gives up: its reset reaches a client that is alive.
+PostgreSQL probes an idle session after 2 s, then every second, three times. The router has begun to drop what the
+client sends, so the server gives up: its reset reaches a client that is alive.
 """
 
 import time
 
 from captures.lab.case_file import TiedLine
 from captures.lab.lab import Lab
+from captures.lab.network import Network
+
+NETWORK = Network(default_ttl={"server": 128})
 
 
 def play(lab: Lab) -> None:

@@ -1,8 +1,8 @@
 """A reset after both sides have closed in order.
 
-Everything was said and both FINs were sent. The client's last acknowledgement is lost, so the server repeats its FIN, but the client's host
-keeps no TIME_WAIT (its table is full: here, of size zero) and answers with a reset. Nothing is harmed. The next connection shows the same
-end without the loss.
+Everything was said and both FINs were sent. The client's last acknowledgement is lost, so the server repeats its FIN,
+but the client's host keeps no TIME_WAIT (its table is full: here, of size zero) and answers with a reset. Nothing is
+harmed. The next connection shows the same end without the loss.
 """
 
 import socket

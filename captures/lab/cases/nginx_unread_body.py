@@ -1,7 +1,8 @@
 """nginx refuses a large upload and stops listening to it.
 
-A client announces 1 MB where 1 kB is allowed and goes on sending after the answer 413. nginx drains the body for a second, as its
-lingering_time says, and closes while more of it lies unread in its socket: the kernel resets. A small upload before it ends well.
+A client announces 1 MB where 1 kB is allowed and goes on sending after the answer 413. nginx drains the body for a
+second, as its lingering_time says, and closes while more of it lies unread in its socket: the kernel resets. A small
+upload before it ends well.
 """
 
 import os

@@ -19,7 +19,7 @@ def play(lab: Lab) -> None:
         session.execute("SELECT 1")
         for _ in range(3):
             try:
-                psycopg.connect(database.dsn().replace("port=5432", "port=5434"))
+                psycopg.connect(database.url(port=5434))
             except psycopg.OperationalError:
                 log.exception("no connection to the archive")
             time.sleep(0.4)

@@ -1,7 +1,7 @@
 """A client with an open transaction aborts its connection.
 
-An application closes its socket with SO_LINGER {1, 0} in the middle of a transaction, as a driver does that cancels hard. Three other
-sessions of the same client work before, meanwhile and after, and end well.
+An application closes its socket with SO_LINGER {1, 0} in the middle of a transaction, as a driver does that cancels
+hard. Three other sessions of the same client work before, meanwhile and after, and end well.
 """
 
 import time

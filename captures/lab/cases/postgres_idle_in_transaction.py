@@ -1,7 +1,7 @@
 """PostgreSQL ends a session that sits idle in a transaction; the client then sends a query.
 
-The server says goodbye (FATAL 25P03) and closes. The client's next query meets no socket, and the server's kernel resets. A session without
-a transaction rests as long and lives.
+The server says goodbye (FATAL 25P03) and closes. The client's next query meets no socket, and the server's kernel
+resets. A session without a transaction rests as long and lives.
 """
 
 import time

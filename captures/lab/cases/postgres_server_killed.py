@@ -1,7 +1,8 @@
 """PostgreSQL is killed with sessions open, and new connections are refused.
 
-SIGKILL to the server and all its children at once. One session is idle: the kernel closes it with a FIN, and the client's next query is
-reset. One has a query that the busy backend had not read: the kernel resets at once. Two new connections find no listener.
+SIGKILL to the server and all its children at once. One session is idle: the kernel closes it with a FIN, and the
+client's next query is reset. One has a query that the busy backend had not read: the kernel resets at once. Two new
+connections find no listener.
 """
 
 import time
@@ -9,7 +10,9 @@ import time
 import psycopg
 
 from captures.lab.lab import Lab
+from captures.lab.network import Network
 
+NETWORK = Network(routers=2, default_ttl={"server": 255})
 SENDER_AND_BOTH = ("server", "both")
 
 

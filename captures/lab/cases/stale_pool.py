@@ -1,9 +1,9 @@
 """A pooled session outlives the firewall's memory of it, three routers from the server.
 
-SQLAlchemy's QueuePool keeps sessions open. The first router forgets a connection after 3 s without a packet and answers what it does not
-know with a reset in the server's name. Sessions used every 1 to 2.5 s live; the next query on one that rested longer is reset. The server
-learns nothing until its own keepalive probe, seconds later, is answered by the client's kernel with another reset: that one is a
-consequence, and the server's log blames the client for it.
+SQLAlchemy's QueuePool keeps sessions open. The first router forgets a connection after 3 s without a packet and
+answers what it does not know with a reset in the server's name. Sessions that rest for 2 s live; what comes next on
+one that rested longer is reset. The server learns nothing until its own keepalive probe, seconds later, is answered
+by the client's kernel with another reset: that one is a consequence, and the server's log blames the client for it.
 """
 
 import time
@@ -14,9 +14,11 @@ import sqlalchemy
 from captures.lab.case_file import Claim, Sight, TiedLine
 from captures.lab.lab import Lab, addresses
 from captures.lab.network import Network
+from captures.lab.postgres import Cluster
 
 NETWORK = Network(routers=3)
 TIMER_SECONDS = 3
+PAUSES = (1.0, 0.5, 0.5, 0.5, 0.5, 3.2, 0.2, 0.5, 1.0, 4.5, 0.3)  # between queries: two are longer than the timer
 SERVER_KEEPALIVE_SECONDS = 8
 
 
@@ -25,18 +27,17 @@ def play(lab: Lab) -> None:
 
 
 def rest_and_return(lab: Lab, decidable_at: tuple[str, ...]) -> None:
-    """Sessions that rest for less than the timer, and one in each round that rests longer."""
+    """Sessions that rest for less than the timer, and some that rest longer."""
     database = lab.postgres(tcp_keepalives_idle=SERVER_KEEPALIVE_SECONDS, tcp_keepalives_interval=2)
     forget_after(lab, TIMER_SECONDS)
     log = lab.client_log("shop.orders")
     lab.listen()
     with lab.client:
-        engine = pool(database.dsn())
-        sessions = [engine.connect() for _ in range(3)]
-        for session in sessions:
-            session.close()  # back into the pool, first in first out
+        engine = pool(lab, database)
+        for session in [engine.connect() for _ in range(3)]:
+            session.close()  # back into the pool, which hands out the session that rested longest
         last_failure = 0.0
-        for pause in (1.0, 0.5, 0.5, 0.5, 0.5, 3.2, 0.2, 0.5, 1.0, 4.5, 0.3):
+        for pause in PAUSES:
             time.sleep(pause)
             with engine.connect() as session:
                 ends = addresses(session.connection.dbapi_connection)  # type: ignore[arg-type]
@@ -71,7 +72,7 @@ RESET_BY_ROUTER: dict[str, Any] = {
 
 
 def forget_after(lab: Lab, seconds: int) -> None:
-    """The router tracks connections, forgets them early and rejects what it does not know. Resets of a host still pass."""
+    """The router forgets a connection early and rejects what it does not know; the resets of hosts still pass."""
     lab.router.iptables(
         "-A FORWARD -i toclient -p tcp ! --tcp-flags RST RST -m conntrack --ctstate INVALID"
         " -j REJECT --reject-with tcp-reset"
@@ -82,9 +83,8 @@ def forget_after(lab: Lab, seconds: int) -> None:
     )
 
 
-def pool(dsn: str) -> sqlalchemy.Engine:
+def pool(lab: Lab, database: Cluster) -> sqlalchemy.Engine:
     """A QueuePool of three, as an application has it by default: without pre-ping and without recycling."""
-    query = "&".join(part for part in dsn.split() if part.split("=")[0] in ("sslmode", "gssencmode"))
-    words = dict(part.split("=") for part in dsn.split())
-    url = f"postgresql+psycopg://{words['user']}@{words['host']}:{words['port']}/{words['dbname']}?{query}"
+    lab.software.append(f"SQLAlchemy {sqlalchemy.__version__}")
+    url = database.url().replace("postgresql", "postgresql+psycopg", 1)
     return sqlalchemy.create_engine(url, pool_size=3, max_overflow=0)

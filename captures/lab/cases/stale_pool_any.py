@@ -1,7 +1,8 @@
 """A pooled session is reset by the router, captured there with the command that the guides print.
 
-The router captures on every interface into files that are meant to rotate. The shell expands the date once, so tcpdump writes over its
-only file every two seconds: what is left begins later than its name says. The reset is in it; the session's handshake is not.
+The router captures on every interface into files that are meant to rotate. The shell expands the date once, so
+tcpdump writes over its only file every two seconds: what is left begins later than its name says. The reset is in it;
+the session's handshake is not.
 """
 
 import time
@@ -25,7 +26,7 @@ def play(lab: Lab) -> None:
     lab.listen(router=RING)
     started = time.monotonic()
     with lab.client:
-        engine, busy = pool(database.dsn()), database.connect()
+        engine, busy = pool(lab, database), database.connect()
         with engine.connect() as session:
             session.execute(sqlalchemy.text("SELECT count(*) FROM pg_class"))
         while time.monotonic() < started + 4.2:
