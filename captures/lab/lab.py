@@ -122,4 +122,8 @@ class _ClientFormatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:
         kind: tuple[type[BaseException], BaseException, TracebackType | None] = ei
         text = "".join(traceback.format_exception(*kind)).rstrip()
-        return text.replace(sys.prefix, "/opt/shop").replace(str(CASES), "/opt/shop")
+        return (
+            text.replace(sys.prefix, "/opt/shop")
+            .replace(str(CASES), "/opt/shop")
+            .replace(str(CASES.parent), "/opt/shop")
+        )

@@ -1,8 +1,8 @@
 """A client is killed while a large result streams to it.
 
 psql writes a result into a pipe that nobody empties, as with a pager left open, so received bytes wait in its socket;
-then SIGKILL. The kernel closes the socket with unread bytes and resets. A session beside
-it ends well. The server's log names no address: log_connections is off.
+then SIGKILL. The kernel closes the socket with unread bytes and resets. A session beside it ends
+well. The server's log names no address: log_connections is off.
 """
 
 import subprocess
