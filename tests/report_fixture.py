@@ -37,7 +37,10 @@ CAUSES: dict[str, dict[str, Any]] = {
             "and the window was open.",
             "process_exit": "A killed process ends with FIN unless data is unread.",
         },
-        "references": [("RFC 9293 3.10.5", "https://www.rfc-editor.org/rfc/rfc9293"), ("tcp_close()", "net/ipv4/tcp.c")],
+        "references": [
+            ("RFC 9293 3.10.5", "https://www.rfc-editor.org/rfc/rfc9293"),
+            ("tcp_close()", "net/ipv4/tcp.c"),
+        ],
     },
     "connection_state_lost": {
         "title": "A device on the path had forgotten the connection",
@@ -45,7 +48,9 @@ CAUSES: dict[str, dict[str, Any]] = {
         "remedy": "Set keepalives below the device's idle time: tcp_keepalives_idle = 120 in the client's connection string; or "
         "raise the idle time on the device. The setting is the device's or the client's, not the server's.",
         "confirm": "conntrack -E on the router shows DESTROY before the reset.",
-        "lookalikes": {"idle_timeout": "An endpoint that closes for idleness does so at the timer, not at the next packet."},
+        "lookalikes": {
+            "idle_timeout": "An endpoint that closes for idleness does so at the timer, not at the next packet."
+        },
         "references": [("RFC 5382 REQ-5", "https://www.rfc-editor.org/rfc/rfc5382")],
     },
     "health_probe": {
@@ -59,7 +64,9 @@ CAUSES: dict[str, dict[str, Any]] = {
 }
 
 
-def _packets(connection: int, point: str, capture: str, stream: int, first_frame: int, steps: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+def _packets(
+    connection: int, point: str, capture: str, stream: int, first_frame: int, steps: list[tuple[Any, ...]]
+) -> list[dict[str, Any]]:
     """Rows of PACKETS from (seconds from START, from_client, flags, relative seq, relative ack, length, extras)."""
     rows = []
     for number, (at, from_client, flags, seq, ack, length, *extras) in enumerate(steps):
@@ -76,7 +83,11 @@ def _packets(connection: int, point: str, capture: str, stream: int, first_frame
 
 
 S, SA, A, PA, R, RA = 0x2, 0x12, 0x10, 0x18, 0x4, 0x14
-HANDSHAKE: list[tuple[Any, ...]] = [(0.0, True, S, 0, None, 0), (0.0004, False, SA, 0, 1, 0), (0.0006, True, A, 1, 1, 0)]
+HANDSHAKE: list[tuple[Any, ...]] = [
+    (0.0, True, S, 0, None, 0),
+    (0.0004, False, SA, 0, 1, 0),
+    (0.0006, True, A, 1, 1, 0),
+]
 
 
 def packets() -> pd.DataFrame:
@@ -85,7 +96,17 @@ def packets() -> pd.DataFrame:
     for _ in range(16):
         chatter.append((at, True, PA, client, server, 46, {"words": "Query"}))
         client += 46
-        chatter.append((at + 0.0009, False, PA, server, client, 118, {"words": "RowDescription, DataRow, CommandComplete, ReadyForQuery T"}))
+        chatter.append(
+            (
+                at + 0.0009,
+                False,
+                PA,
+                server,
+                client,
+                118,
+                {"words": "RowDescription, DataRow, CommandComplete, ReadyForQuery T"},
+            )
+        )
         server += 118
         chatter.append((at + 0.0011, True, A, client, server, 0))
         at += 0.11
@@ -110,7 +131,9 @@ def packets() -> pd.DataFrame:
     other = [(t - 0.0002, *rest) for t, *rest in forgotten[:8]] + [(426.2, True, RA, 100, 325, 0)]
     riddle = [(900.0, False, PA, 1, 1, 1380, {"words": f"DataRow {SCRIPT}"}), (900.1, True, RA, 1, 1381, 0)]
     rows = _packets(1, "server", SERVER_CAPTURE, 3, 17, abort) + _packets(2, "client", CLIENT_CAPTURE, 0, 1, forgotten)
-    rows += _packets(3, "server", SERVER_CAPTURE, 9, 3001, other) + _packets(4, "server", SERVER_CAPTURE, 12, 5001, riddle)
+    rows += _packets(3, "server", SERVER_CAPTURE, 9, 3001, other) + _packets(
+        4, "server", SERVER_CAPTURE, 12, 5001, riddle
+    )
     for number in range(10):
         probe = [(t + 30.0 + 10 * number, *rest) for t, *rest in [*HANDSHAKE, (0.0009, True, RA, 1, 1, 0)]]
         rows += _packets(10 + number, "server", SERVER_CAPTURE, 20 + number, 6001 + 10 * number, probe)
@@ -127,7 +150,9 @@ def _end(ip: str, port: int) -> dict[str, Any]:
     return {"ip": ip, "port": port}
 
 
-def _sign(cause: str, sign: str, held: bool | None, weight: int, sentence: str, frames: list[tuple[str, int]], rank: int = 1) -> dict[str, Any]:
+def _sign(
+    cause: str, sign: str, held: bool | None, weight: int, sentence: str, frames: list[tuple[str, int]], rank: int = 1
+) -> dict[str, Any]:
     cited = [{"capture": capture, "frame": frame} for capture, frame in frames]
     return {"cause": cause, "sign": sign, "held": held, "weight": weight, "sentence": sentence, "frames": cited,
             "log_lines": [], "rank": rank, "origin": "sender" if rank == 1 else "path"}  # fmt: skip
@@ -149,7 +174,15 @@ def _reset(identity: str, **values: Any) -> dict[str, Any]:
 
 
 def _line(line: int, at: float, lag: float, text: str, event: str, tie: str) -> dict[str, Any]:
-    return {"source": LOG, "line": line, "time": _stamp(at), "event": event, "lag_seconds": lag, "tie": tie, "text": text}
+    return {
+        "source": LOG,
+        "line": line,
+        "time": _stamp(at),
+        "event": event,
+        "lag_seconds": lag,
+        "tie": tie,
+        "text": text,
+    }
 
 
 def resets() -> list[dict[str, Any]]:
@@ -196,7 +229,8 @@ def resets() -> list[dict[str, Any]]:
         evidence=[
             _sign("connection_state_lost", "absent_at_sender", True, 20, "The capture at the server holds this connection and not this reset.",
                   [(SERVER_CAPTURE, 3008)]),
-            _sign("connection_state_lost", "idle", True, 10, "The connection had been idle for 305.31 s.", [(CLIENT_CAPTURE, 8), (CLIENT_CAPTURE, 9)]),
+            _sign("connection_state_lost", "idle", True, 10, "The connection had been idle for 305.31 s.",
+                  [(CLIENT_CAPTURE, 8), (CLIENT_CAPTURE, 9)]),
             _sign("connection_state_lost", "ttl_differs", True, 8, "Its TTL is 63; the server's is 61.", [(CLIENT_CAPTURE, 10), (CLIENT_CAPTURE, 5)]),
         ],
         alternatives=[{"cause": "idle_timeout", "reset_by": "middlebox", "confidence": 0.05}],
@@ -224,7 +258,9 @@ def resets() -> list[dict[str, Any]]:
     return sorted([abort, forgotten, riddle, *probes], key=lambda reset: reset["time"])
 
 
-def _incident(identity: str, members: list[dict[str, Any]], clients: list[str], servers: list[str], sentence: str) -> dict[str, Any]:
+def _incident(
+    identity: str, members: list[dict[str, Any]], clients: list[str], servers: list[str], sentence: str
+) -> dict[str, Any]:
     first = members[0]
     return {
         "id": identity, "reset_by": first["reset_by"], "confidence": first["confidence"], "cause": first["cause"],
@@ -262,7 +298,8 @@ def notation(top: str = "i1") -> dict[str, Any]:
             {"point": "client", "first": _stamp(-60), "last": _stamp(1200), "where": "client", "directions": "both", "drops": 0,
              "hosts": ["2001:db8::15"], "sentence": "Taken at the client's host 2001:db8::15, both directions, no loss known. 1 connection."},
             {"point": "server", "first": _stamp(-30), "last": _stamp(1100), "where": "server", "directions": "both", "drops": None,
-             "hosts": ["10.0.0.2"], "sentence": "Taken at the server's host 10.0.0.2, both directions; whether packets were lost is unknown. 13 connections."},
+             "hosts": ["10.0.0.2"],
+             "sentence": "Taken at the server's host 10.0.0.2, both directions; whether packets were lost is unknown. 13 connections."},
         ],
         "incidents": incidents,
         "resets": found,
@@ -274,11 +311,13 @@ def notation(top: str = "i1") -> dict[str, Any]:
              "reason": "Its clock could not be related to the capture.", "next_log": None},
         ],
         "clocks": [
-            {"source": LOG, "offset_seconds": 32402.7, "spread_seconds": 0.004, "support": 14, "sentence": "The log is in UTC+9 and runs 2.7 s ahead of the capture."},
+            {"source": LOG, "offset_seconds": 32402.7, "spread_seconds": 0.004, "support": 14,
+             "sentence": "The log is in UTC+9 and runs 2.7 s ahead of the capture."},
             {"source": "client.log", "offset_seconds": None, "spread_seconds": None, "support": 0, "sentence": None},
         ],
         "notices": [
-            {"level": "warning", "source": SERVER_CAPTURE, "place": "frame 7001", "sentence": "The last packet is cut off; the file ends in the middle of it."},
+            {"level": "warning", "source": SERVER_CAPTURE, "place": "frame 7001",
+             "sentence": "The last packet is cut off; the file ends in the middle of it."},
             {"level": "info", "source": "", "place": "", "sentence": f"tshark was not found {SCRIPT}; what the application said is unknown."},
         ],
         "sources": [
@@ -290,7 +329,9 @@ def notation(top: str = "i1") -> dict[str, Any]:
     }  # fmt: skip
 
 
-KINDS = {"r5": 1, "r13": 2, "r14": 4} | {f"r{n + (1 if n < 4 else 2)}": 10 + n for n in range(10)}  # ending -> connection
+KINDS = {"r5": 1, "r13": 2, "r14": 4} | {
+    f"r{n + (1 if n < 4 else 2)}": 10 + n for n in range(10)
+}  # ending -> connection
 
 
 def _time(text: str | None) -> Any:
@@ -310,48 +351,121 @@ def tables(made: dict[str, Any]) -> dict[str, pd.DataFrame]:
         return {name: item[name] for name in names}
 
     ending = ("point", "capture", "frame", "stream", "roles_known", "apparent_sender")
-    fill("endings", [
-        {"ending": r["id"], "kind": r.get("kind", "reset"), "time": _time(r["time"]), "connection": KINDS.get(r["id"], 1), **pick(r, *ending),
-         **{f"{side}_{part}": r[side][part] for side in ("client", "server") for part in ("ip", "port")}, **r["facts"]}
-        for r in all_resets
-    ])
-    finding = ("reset_by", "confidence", "cause", "cause_confidence", "emitter", "proof", "harmless", "alternatives", "sentence",
-               "next_capture", "next_log")
+    fill(
+        "endings",
+        [
+            {
+                "ending": r["id"],
+                "kind": r.get("kind", "reset"),
+                "time": _time(r["time"]),
+                "connection": KINDS.get(r["id"], 1),
+                **pick(r, *ending),
+                **{f"{side}_{part}": r[side][part] for side in ("client", "server") for part in ("ip", "port")},
+                **r["facts"],
+            }
+            for r in all_resets
+        ],
+    )
+    finding = (
+        "reset_by",
+        "confidence",
+        "cause",
+        "cause_confidence",
+        "emitter",
+        "proof",
+        "harmless",
+        "alternatives",
+        "sentence",
+        "next_capture",
+        "next_log",
+    )
     fill("findings", [{"ending": r["id"], **pick(r, *finding)} for r in all_resets])
-    fill("evidence", [
-        {"ending": r["id"], **e, "frames": [(f["capture"], f["frame"]) for f in e["frames"]], "log_lines": []}
-        for r in all_resets for e in r["evidence"]
-    ])
-    fill("matches", [
-        {"ending": r["id"], **pick(x, "source", "line", "event", "tie"), "time": _time(x["time"]), "lag": x["lag_seconds"], "writer": "server",
-         "tie_sentence": "Process 8842 named this connection in line 4702."}
-        for r in all_resets for x in r["log_lines"]
-    ])
+    fill(
+        "evidence",
+        [
+            {"ending": r["id"], **e, "frames": [(f["capture"], f["frame"]) for f in e["frames"]], "log_lines": []}
+            for r in all_resets
+            for e in r["evidence"]
+        ],
+    )
+    fill(
+        "matches",
+        [
+            {
+                "ending": r["id"],
+                **pick(x, "source", "line", "event", "tie"),
+                "time": _time(x["time"]),
+                "lag": x["lag_seconds"],
+                "writer": "server",
+                "tie_sentence": "Process 8842 named this connection in line 4702.",
+            }
+            for r in all_resets
+            for x in r["log_lines"]
+        ],
+    )
     seen = {(x["source"], x["line"]): x["text"] for r in all_resets for x in r["log_lines"]}
     fill("log_lines", [{"source": source, "line": line, "text": text} for (source, line), text in seen.items()])
-    fill("incidents", [
-        {"incident": i["id"], "first": _time(i["first"]), "last": _time(i["last"]),
-         **pick(i, "reset_by", "confidence", "cause", "cause_confidence", "harmless", "resets", "logged", "clients", "servers", "endings",
-                "sentence", "remedy")}
-        for i in made["incidents"]
-    ])
-    fill("coverage", [
-        {**pick(c, "point", "where", "directions", "drops", "sentence"), "first": _time(c["first"]), "last": _time(c["last"]),
-         "hosts": ", ".join(c["hosts"])}
-        for c in made["coverage"]
-    ])
-    fill("captures", [
-        {**pick(c, "path", "bytes", "packets"), "first": _time(c["first"]), "last": _time(c["last"]), "capture": c["path"].split("/", 2)[-1]}
-        for c in made["sources"]
-    ])
+    fill(
+        "incidents",
+        [
+            {
+                "incident": i["id"],
+                "first": _time(i["first"]),
+                "last": _time(i["last"]),
+                **pick(
+                    i,
+                    "reset_by",
+                    "confidence",
+                    "cause",
+                    "cause_confidence",
+                    "harmless",
+                    "resets",
+                    "logged",
+                    "clients",
+                    "servers",
+                    "endings",
+                    "sentence",
+                    "remedy",
+                ),
+            }
+            for i in made["incidents"]
+        ],
+    )
+    fill(
+        "coverage",
+        [
+            {
+                **pick(c, "point", "where", "directions", "drops", "sentence"),
+                "first": _time(c["first"]),
+                "last": _time(c["last"]),
+                "hosts": ", ".join(c["hosts"]),
+            }
+            for c in made["coverage"]
+        ],
+    )
+    fill(
+        "captures",
+        [
+            {
+                **pick(c, "path", "bytes", "packets"),
+                "first": _time(c["first"]),
+                "last": _time(c["last"]),
+                "capture": c["path"].split("/", 2)[-1],
+            }
+            for c in made["sources"]
+        ],
+    )
     fill("clocks", [{**clock, "basis": "identity"} for clock in made["clocks"]])
     fill("unmatched_log_lines", [{**x, "time": _time(x["time"])} for x in made["unmatched_log_lines"]])
     rows = out["packets"][out["packets"]["flags"] & 4 > 0]
-    frames = pd.DataFrame({name: rows[name] for name in ("point", "capture", "frame", "stream", "connection", "time", "flags")})
+    frames = pd.DataFrame(
+        {name: rows[name] for name in ("point", "capture", "frame", "stream", "connection", "time", "flags")}
+    )
     ends = out["endings"].drop_duplicates("connection").set_index("connection")
     for part, mine, others in (("src", "client_ip", "server_ip"), ("sport", "client_port", "server_port")):
         frames[part] = [
-            ends[mine if sent else others].get(connection) for connection, sent in zip(rows["connection"], rows["from_client"], strict=True)
+            ends[mine if sent else others].get(connection)
+            for connection, sent in zip(rows["connection"], rows["from_client"], strict=True)
         ]
     out["reset_frames"] = schema.RESET_FRAMES.conform(frames)
     sightings = [{"ending": r["id"], **s} for r in all_resets for s in r["sightings"]]
@@ -380,7 +494,14 @@ def many(number: int) -> Diagnosis:
     crowd = []
     for place in range(number):
         one = copy.deepcopy(model) if place < 3 else {**model, "evidence": [], "log_lines": model["log_lines"][:1]}
-        crowd.append({**one, "id": f"r{place + 1}", "time": _stamp(60 + place * 0.31), "client": _end(f"10.0.{place % 40}.7", 1024 + place)})
+        crowd.append(
+            {
+                **one,
+                "id": f"r{place + 1}",
+                "time": _stamp(60 + place * 0.31),
+                "client": _end(f"10.0.{place % 40}.7", 1024 + place),
+            }
+        )
     made["resets"] = crowd
     made["incidents"] = [{**made["incidents"][0], "resets": number, "logged": number, "endings": [one["id"] for one in crowd],
                           "first": crowd[0]["time"], "last": crowd[-1]["time"],

@@ -46,6 +46,7 @@ NAMES = {
 }
 MARKS = 500  # beyond this many marks they are counted in bins
 BINS = 120
+LARGEST = 130.0  # points squared: the largest mark that stays in its lane
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 PADDING = 0.06  # of the time shown, on both sides
 LABEL = 28  # characters
@@ -90,7 +91,7 @@ def marks(diagnosis: Diagnosis) -> Marks:
         "log": _busiest(sources, SOURCES, "logs"),
     }
     labels = [
-        f"{kind} {label}" if kind != "log" else label
+        label if kind == "log" or label not in names else f"{kind} {label}"
         for kind, names in lane_of.items()
         for label in dict.fromkeys(names.values())
     ]
@@ -100,7 +101,7 @@ def marks(diagnosis: Diagnosis) -> Marks:
         label = lane_of[kind][name]
         if kind == "log":
             return out.logs_from + list(dict.fromkeys(lane_of["log"].values())).index(label)
-        return labels.index(f"{kind} {label}")
+        return labels.index(f"{kind} {label}" if label == name else label)
 
     def lane_of_reset(reset: dict[str, Any], other: bool = False) -> int:
         side = "client" if (reset.get("apparent_sender") == "client") != other else "server"
@@ -181,7 +182,7 @@ def _draw_bins(ax: Axes, shown: Marks, left: datetime, right: datetime) -> None:
         counted = Counter((int((moment - left) / step), lane) for moment, lane in points)
         places = sorted(counted)
         return [(left + step * (number + 0.5), lane) for number, lane in places], [
-            18.0 + 14.0 * counted[place] ** 0.5 for place in places
+            min(18.0 + 14.0 * counted[place] ** 0.5, LARGEST) for place in places
         ]
 
     for side in NAMES:
@@ -259,10 +260,11 @@ def caption(diagnosis: Diagnosis) -> str:
     corrected = f" Log times are moved onto the capture's clock: {wording.listed(clocks, 4)}." if clocks else ""
     shown = marks(diagnosis)
     binned = len(shown.resets) + len(shown.lines) > MARKS
+    peer = "." if binned else ", and a thin line leads to the other end."
     many = " Marks close together are drawn as one; its size grows with their number." if binned else ""
     return (
         "Times are UTC. A mark stands in the lane of the host whose address the reset carries; its shape and colour say "
-        f"who transmitted it, and a thin line leads to the other end.{corrected}{many}"
+        f"who transmitted it{peer}{corrected}{many}"
     )
 
 

@@ -16,6 +16,7 @@ from analyzer.result import Diagnosis
 
 Item = dict[str, Any]
 UNEXPLAINED = "unexplained"
+NO_PROSE: Item = dict.fromkeys(("title", "mechanism", "remedy", "confirm", "references"))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: d
         members=members,
         evidence=_evidence(reset, causes) if reset else [],
         alternatives=_alternatives(reset, causes) if reset else [],
-        cause=causes.get(str(incident.get("cause")), {}),
+        cause=NO_PROSE | causes.get(str(incident.get("cause")), {}),
         noun="silent death" if silence else "reset",
         title=title(incident.get("cause"), causes),
     )

@@ -6,7 +6,6 @@ Lives here: what the block says, line by line, and its colours on a terminal. Ne
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
@@ -92,19 +91,26 @@ def folded(text: str, width: int, indent: str, limit: int) -> list[str]:
 
 
 def wrapped(text: str, width: int, indent: str, first: str | None = None, style: str = "plain") -> Iterator[Line]:
-    """Return prose in lines of `width` cells."""
-    wide = max(_cells(text) - len(text), 0)  # wide letters: wrap earlier by their share
-    room = max(20, width - round(width * wide / max(_cells(text), 1)))
-    begin = indent if first is None else first
-    broken = textwrap.wrap(
-        prose(text),
-        room,
-        initial_indent=begin,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    return ((style, line) for line in broken)
+    """Return prose in lines of `width` cells; a word that is wider than a line is broken."""
+    line = first if first is not None else indent
+    empty = True  # no word in this line yet
+    for word in prose(text).split():
+        while True:
+            glue = "" if empty else " "
+            if _cells(line + glue + word) <= width:
+                line, empty = line + glue + word, False
+                break
+            if empty:
+                head, *rest = folded(word, width, line, len(word))
+                yield style, head
+                word = "".join(part.removeprefix(line) for part in rest)
+            else:
+                yield style, line
+            line, empty = indent, True
+            if not word:
+                break
+    if not empty:
+        yield style, line
 
 
 def labelled(label: str, text: str, width: int, style: str = "plain") -> Iterator[Line]:
@@ -179,8 +185,10 @@ def _log_lines(top: Chapter, width: int) -> Iterator[Line]:
         tie = wording.TIES.get(str(line.get("tie")), str(line.get("tie")))
         place = clean(f"{wording.cut(line.get('source'), 60)}:{line.get('line')}")
         yield from wrapped(f"{place}, {wording.lag(line.get('lag_seconds'))}; {tie}", width, "    ", "  ", "quiet")
-        for text in folded(clean(line.get("text")), width, "    ", TEXT_LINES):
-            yield "log", text
+        text = list(wrapped(clean(wording.cut(line.get("text"), 1000)), width - 3, "    ", style="log"))
+        yield from text[: TEXT_LINES - 1]
+        if len(text) >= TEXT_LINES:
+            yield "log", text[TEXT_LINES - 1][1] + ("..." if len(text) > TEXT_LINES else "")
     if len(found) > LOG_LINES:
         yield "quiet", f"  and {len(found) - LOG_LINES} more"
 

@@ -220,5 +220,6 @@ def fact(name: str, value: Any) -> tuple[str, str, str]:
     """Return a fact of a reset as (name, value with unit, meaning); the meaning is the schema's."""
     column = ENDINGS.columns.get(name)
     unit = f" {column.unit}" if column and column.unit else ""
-    words = {True: "yes", False: "no"}.get(value, f"{value:g}" if isinstance(value, float) else str(value))
+    truth = {True: "yes", False: "no"}[value] if isinstance(value, bool) else ""
+    words = truth or (f"{value:g}" if isinstance(value, float) else str(value))
     return humanised(name), cut(words, 200) + unit, column.meaning if column else ""

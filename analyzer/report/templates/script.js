@@ -66,7 +66,7 @@
     shown.setAttribute("aria-live", "polite");
     label.append(input);
     find.append(label, shown);
-    table.before(find);
+    table.parentElement.before(find);
     const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
