@@ -31,6 +31,8 @@ CAP_INFERENCE = 0.95
 CAP_PROOF = 0.99
 # Below this nobody is named. The tool's users start arguments between teams with what it says.
 NAME_FROM = 0.75
+# Nobody is named on less than this much evidence for the winner, however little the others have.
+EVIDENCE_TO_NAME = 10
 # A hypothesis whose needed sign failed is out, whatever else holds.
 OUT = -1000
 # Alternatives less likely than this are not listed.
@@ -62,7 +64,8 @@ def diagnose(endings: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame
     endings = endings.reset_index(drop=True)
     pairs, scores, held, counted, notices = _evaluate(endings)
     probability = _normalise(scores)
-    findings = _findings(endings, pairs, probability)
+    support = np.stack([np.where(weights > 0, weights, 0).sum(axis=1) for weights in counted], axis=1)
+    findings = _findings(endings, pairs, probability, support)
     evidence = _evidence(endings, pairs, probability, held, counted, matches)
     return evidence, findings, notices
 
@@ -95,7 +98,7 @@ def _evaluate(
 
 
 def _outcome(sign: Sign, endings: pd.DataFrame) -> npt.NDArray[np.int8]:
-    return sign.test(endings).astype("boolean").astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
+    return np.asarray(sign.test(endings).astype("boolean").astype("Int8").fillna(-1).to_numpy(dtype=np.int8), dtype=np.int8)
 
 
 def _weights(signs: tuple[Sign, ...], outcomes: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
@@ -141,10 +144,13 @@ def _proof(ending: Any, who: str) -> str | None:
     return None
 
 
-def _findings(endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.NDArray[np.float64]) -> pd.DataFrame:
-    plain = endings.astype(object).where(endings.notna(), None)
+def _findings(
+    endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.NDArray[np.float64], support: npt.NDArray[np.int64]
+) -> pd.DataFrame:
+    """Return FINDINGS; `support` is the evidence that counted for each pair, in decibans."""
+    judged = schema.rows(endings)
     rows = []
-    for position, ending in enumerate(plain.itertuples(index=False)):
+    for position, ending in enumerate(judged):
         row = probability[position]
         who: dict[str, float] = {}
         why: dict[str, float] = {}
@@ -154,7 +160,8 @@ def _findings(endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.N
         best_who = max(who, key=lambda name: (who[name], name))
         proof = _proof(ending, best_who) if ending.kind == "reset" else None
         sure = min(who[best_who], CAP_PROOF if proof else CAP_INFERENCE)
-        named = best_who != "undetermined" and sure >= NAME_FROM and ending.kind == "reset"
+        backed = max((int(s) for pair, s in zip(pairs, support[position], strict=True) if _who(pair.origin, ending.apparent_sender) == best_who), default=0)
+        named = best_who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
         in_question = [pair for pair, p in zip(pairs, row, strict=True) if p > 0 and (not named or _who(pair.origin, ending.apparent_sender) == best_who)]
         best = max(in_question, key=lambda pair: row[pairs.index(pair)])
         cause_sure = min(why[best.cause.id], CAP_PROOF if proof else CAP_INFERENCE)
@@ -180,27 +187,20 @@ def _findings(endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.N
             }
         )
     table = schema.FINDINGS.conform(pd.DataFrame(rows))
-    table["sentence"] = [
-        finding_sentence(ending, finding) for ending, finding in zip(plain.itertuples(index=False), _plain(table), strict=True)
-    ]
+    table["sentence"] = [finding_sentence(ending, finding) for ending, finding in zip(judged, schema.rows(table), strict=True)]
     return schema.FINDINGS.conform(table)
 
 
-def _plain(table: pd.DataFrame) -> list[Any]:
-    return list(table.astype(object).where(table.notna(), None).itertuples(index=False))
-
-
 def _harmless(ending: Any, cause: Cause) -> bool | None:
-    """Tell whether nothing was lost: all payload acknowledged both ways, or a probe, or a reset after the end."""
+    """Tell whether nothing was lost: all payload acknowledged both ways and nothing outstanding, a probe, or a reset after the end."""
     if cause.harmless or ending.both_fins_acked:
         return True
-    if ending.kind != "reset":
+    if ending.kind != "reset" or cause.id in ("connection_refused", "firewall_reject"):
         return False
-    if cause.id in ("connection_refused", "firewall_reject") or ending.request_unanswered or ending.transaction_open:
+    if ending.request_unanswered or ending.transaction_open or ending.unacked_sender or ending.unacked_peer or ending.peer_was_sending:
         return False
-    if ending.unacked_sender or ending.unacked_peer or ending.peer_was_sending:
-        return False
-    return None
+    delivered = ending.unacked_sender == 0 and ending.unacked_peer == 0 and ending.lossless is True
+    return True if delivered and ending.request_unanswered is False and not ending.transaction_open else None
 
 
 def band(confidence: float | None) -> str:
@@ -270,9 +270,8 @@ def _evidence(
     lines: dict[str, list[tuple[str, int]]] = {}
     for ending, source, line in zip(matches["ending"], matches["source"], matches["line"], strict=True):
         lines.setdefault(ending, []).append((source, int(line)))
-    plain = endings.astype(object).where(endings.notna(), None)
     rows = []
-    for position, values in enumerate(plain.to_dict("records")):
+    for position, values in enumerate(schema.records(endings)):
         order = np.argsort(-probability[position], kind="stable")[:2]
         for rank, number in enumerate(order, start=1):
             if probability[position][number] <= 0:

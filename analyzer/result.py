@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analyzer.errors import Notice, UsageError
+from analyzer.schema import records
 
 SCHEMA = "pcapreport/1"
 
@@ -61,7 +62,7 @@ class Diagnosis:
     def document(self) -> dict[str, Any]:
         """The result document, schema `pcapreport/1`: plain lists, dicts, strings and numbers, ready for JSON."""
         items = _Items(self)
-        resets = [items.reset(e) for e in _records(self.endings)]
+        resets = [items.reset(e) for e in records(self.endings)]
         return {
             "schema": SCHEMA,
             "verdict": dict(self.verdict),
@@ -70,20 +71,20 @@ class Diagnosis:
                     "point": c["point"], "first": stamp(c["first"]), "last": stamp(c["last"]), "where": c["where"],
                     "directions": c["directions"], "drops": c["drops"], "hosts": _split(c["hosts"]), "sentence": c["sentence"],
                 }
-                for c in _records(self.coverage)
+                for c in records(self.coverage)
             ],
-            "incidents": [self._incident(i) for i in _records(self.incidents)],
+            "incidents": [self._incident(i) for i in records(self.incidents)],
             "resets": [r for r in resets if r["kind"] == "reset"],
             "died_in_silence": [r for r in resets if r["kind"] != "reset"],
-            "unmatched_log_lines": [{**u, "time": stamp(u["time"])} for u in _records(self.unmatched_log_lines)],
-            "clocks": _records(self.clocks),
+            "unmatched_log_lines": [{**u, "time": stamp(u["time"])} for u in records(self.unmatched_log_lines)],
+            "clocks": records(self.clocks),
             "notices": [asdict(n) for n in self.notices],
             "sources": [
                 {
                     "path": c["path"], "bytes": c["bytes"], "packets": c["packets"], "first": stamp(c["first"]), "last": stamp(c["last"]),
                     "point": c["point"], "capture": c["capture"], "link_types": c["link_types"],
                 }
-                for c in _records(self.captures)
+                for c in records(self.captures)
             ],
             "log_sources": self.settings.get("log_sources", []),
             "generated": self.settings.get("generated"),
@@ -122,7 +123,7 @@ class Diagnosis:
         if reset not in set(self.endings["ending"]):
             known = ", ".join(self.endings["ending"].head(10)) or "none"
             raise UsageError(f"There is no ending called {reset!r} in this result; there are: {known}.")
-        return report.explanation(self, reset)
+        return str(report.explanation(self, reset))
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the result document as JSON text, UTF-8, and write it to `path` when one is given."""
@@ -154,15 +155,15 @@ class _Items:
 
     def __init__(self, d: Diagnosis) -> None:
         self.d = d
-        self.finding = {f["ending"]: f for f in _records(d.findings)}
+        self.finding = {f["ending"]: f for f in records(d.findings)}
         self.evidence = _by(d.evidence, "ending")
         self.matches = _by(d.matches, "ending")
         self.sightings = _by(d.sightings, "ending")
-        self.text = {(x["source"], x["line"]): x["text"] for x in _records(d.log_lines[["source", "line", "text"]])}
+        self.text = {(x["source"], x["line"]): x["text"] for x in records(d.log_lines[["source", "line", "text"]])}
         self.frames = _by(d.reset_frames, "connection")
         kin: dict[str, set[int]] = {}
         where = d.connections.set_index(["point", "stream", "capture"])["connection"].to_dict()
-        for s in _records(d.sightings):
+        for s in records(d.sightings):
             number = where.get((s["point"], s["stream"], s["capture"]))
             if number is not None:
                 kin.setdefault(s["ending"], set()).add(int(number))
@@ -226,18 +227,9 @@ class _Items:
 
 def _by(table: pd.DataFrame, column: str) -> dict[Any, list[dict[str, Any]]]:
     out: dict[Any, list[dict[str, Any]]] = {}
-    for record in _records(table):
+    for record in records(table):
         out.setdefault(record[column], []).append(record)
     return out
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as dicts of plain Python values, None where the table has NA."""
-    columns = {}
-    for name in table.columns:
-        values = table[name].astype(object)
-        columns[name] = [v if isinstance(v, list) else None if pd.isna(v) else v for v in values]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def stamp(time: pd.Timestamp | None) -> str | None:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +76,7 @@ SEGMENT = np.dtype(
 class Column:
     """One column: its pandas dtype, its unit, what it means and what must be known before using it."""
 
-    dtype: str
+    dtype: Any
     meaning: str
     unit: str = ""
     caveat: str = ""
@@ -107,6 +109,20 @@ class Table:
             else:
                 out[name] = pd.Series(pd.NA, index=range(len(frame))).astype(column.dtype)
         return pd.DataFrame(out, index=range(len(frame)))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dicts of plain Python values, None where the table has NA."""
+    columns = {}
+    for name in table.columns:
+        values = table[name].astype(object)
+        columns[str(name)] = [v if isinstance(v, list) else None if pd.isna(v) else v for v in values]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def rows(table: pd.DataFrame) -> list[Any]:
+    """Return the rows as objects with the columns as attributes, None where the table has NA."""
+    return [SimpleNamespace(**record) for record in records(table)]
 
 
 def _table(name: str, row: str, **columns: Column) -> Table:
@@ -170,6 +186,7 @@ PACKETS = _table(
     tsval=_c("Int64", "timestamp value (RFC 7323); null when absent"),
     tsecr=_c("Int64", "timestamp echo; null when absent"),
     checksum_ok=_c("boolean", "TCP checksum right", caveat="null when cut by the snaplen; wrong at the sending host under offload"),
+    unfinished_checksum=_c("boolean", "the checksum field holds only the pseudo-header's sum, for a network card to finish: it never crossed a wire"),
     interface=_c("Int64", "pcapng interface number or SLL2 interface index"),
     vlan=_c("Int64", "802.1Q id"),
     direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
@@ -356,6 +373,7 @@ ENDINGS = _table(
     payload_length=_c("Int64", "bytes carried by the reset", "bytes"),
     payload_text=_c("string", "printable text carried by the reset, at most 200 characters"),
     checksum_ok=_c("boolean", "TCP checksum right"),
+    built_here=_c("boolean", "its checksum is unfinished although that end's other segments arrive finished: built on the capturing host or beside it"),
     live_socket=_c("boolean", "active form: RST+ACK at snd_nxt, window as a socket would advertise, timestamps continue where negotiated"),
     # what it answers
     trigger_frame=_c("Int64", "the packet of the other end that it answers, or the last one before it"),
@@ -389,6 +407,7 @@ ENDINGS = _table(
     peer_was_sending=_c("boolean", "payload of the other end arrived within a round trip (at least 50 ms) before the reset"),
     retransmissions=_c("Int64", "retransmissions by the other end running when the reset came"),
     sender_retransmissions=_c("Int64", "retransmissions by the apparent sender running when the reset came"),
+    keepalives=_c("Int64", "keepalive probes in a row by the apparent sender before the reset, no payload in between"),
     keepalives_unanswered=_c("Int64", "keepalive probes of the apparent sender that nothing answered before the reset"),
     keepalive_interval=_c("Float64", "their usual spacing", "s"),
     since_keepalive=_c("Float64", "reset minus the last of them", "s"),

@@ -62,7 +62,7 @@ def _pair(row: Any) -> Pair:
 
 
 def _same_isn(a: Any, b: Any) -> bool:
-    return pd.isna(a.client_isn) or pd.isna(b.client_isn) or a.client_isn == b.client_isn
+    return a.client_isn is None or b.client_isn is None or bool(a.client_isn == b.client_isn)
 
 
 def _clocks(connections: pd.DataFrame, points: list[str]) -> pd.DataFrame:
@@ -107,23 +107,23 @@ def vantage(endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.D
     by_pair: dict[Pair, list[Any]] = {}
     by_id: dict[int, Any] = {}
     if len(points) > 1:
-        for row in connections.itertuples(index=False):
+        for row in schema.rows(connections):
             by_pair.setdefault(_pair(row), []).append(row)
             by_id[int(row.connection)] = row
     frames: dict[int, list[Any]] = {}
-    for row in reset_frames.itertuples(index=False):
-        if not pd.isna(row.connection):
+    for row in schema.rows(reset_frames):
+        if row.connection is not None:
             frames.setdefault(int(row.connection), []).append(row)
 
     facts, sightings, merge = [], [], _Merge()
-    for e in endings.itertuples(index=False):
+    for e in schema.rows(endings):
         fact: dict[str, Any] = {"ending": e.ending, "at_sender": None, "absent_at_sender": None, "at_peer": None, "later_elsewhere": None}
         sightings.append({"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream})
         at = e.time - pd.Timedelta(seconds=offset[e.point])
         merge.add(e, at)
         if len(points) > 1:
             mine = by_id[int(e.connection)]
-            if where[e.point] == e.apparent_sender and e.direction is not pd.NA and e.direction != "in":
+            if where[e.point] == e.apparent_sender and e.direction != "in":
                 fact["at_sender"] = True
             if where[e.point] in ("client", "server") and where[e.point] != e.apparent_sender:
                 fact["at_peer"] = True
@@ -159,7 +159,7 @@ def _find_again(e: Any, mine: Any, here: list[Any], there: list[Any], moment: pd
         return None
     for f in there:
         same = (f.src, f.sport, f.dst, f.dport, f.flags, f.seq, f.ack) == (own.src, own.sport, own.dst, own.dport, own.flags, own.seq, own.ack)
-        if same and (pd.isna(f.time) or abs((f.time - moment).total_seconds()) <= SAME_RESET):
+        if same and (f.time is None or abs((f.time - moment).total_seconds()) <= SAME_RESET):
             return f
     return None
 

@@ -1,6 +1,6 @@
 """A program threw its connection away: linger 0, disconnect, or an administrator's socket kill."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
 
 CAUSE = Cause(
     id="abortive_close",
@@ -28,8 +28,9 @@ CAUSE = Cause(
         Sign("nothing_arriving", "nothing of {peer} was arriving: its last payload came {since_peer_data} before",
              lambda e: all_of(~e["peer_was_sending"], ~e["zero_window"]), 4, -2, source="AMB-3"),
         Sign("answer_complete", "the last request had been answered completely, so what had arrived was read",
-             lambda e: ~e["request_unanswered"], 5, -3, source="AMB-3"),
-        Sign("probing", "{keepalives_unanswered} keepalive probes had gone unanswered", lambda e: e["keepalives_unanswered"] >= 2, -12,
+             lambda e: known(~e["request_unanswered"], ~e["peer_was_sending"]), 5, -3, source="AMB-3"),
+        Sign("service_gone", "the next attempt was refused: the whole process had ended", lambda e: e["retry_refused"], -5, 0, source="CAUSE-15"),
+        Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="CAUSE-13"),
         Sign("peer_logged_reset", "the other side's log says that it received a reset",
              lambda e: any_of(

@@ -1,6 +1,6 @@
 """What a cause is: a list of signs, and the prose that makes it useful.
 
-Lives here: `Cause`, `Sign`, `Origin` and the two helpers every sign needs (`all_of`, `between`).
+Lives here: `Cause`, `Sign`, `Origin` and the three helpers that signs are made of (`all_of`, `any_of`, `known`).
 Never here: a particular cause (one file each, beside this one), or any summing of weights (diagnosis.py).
 """
 
@@ -77,6 +77,11 @@ class Cause:
     kinds: tuple[str, ...] = ("reset",)
     harmless: bool = False
     phrases: dict[str, str] = field(default_factory=dict)
+
+
+def known(condition: pd.Series[bool], seen: pd.Series[bool]) -> pd.Series[bool]:
+    """Return the condition where `seen` is true, NA elsewhere."""
+    return condition.astype("boolean").mask(~seen.astype("boolean").fillna(False))
 
 
 def all_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:

@@ -17,8 +17,10 @@ CAUSE = Cause(
     ),
     confirm="On that host: `nstat -az TcpExtTCPAbortOnTimeout` and TCPKeepAlive rise; a capture at the other end shows whether the probes arrive.",
     signs=(
-        Sign("unanswered_probes", "{keepalives_unanswered} keepalive probes of {sender} had gone unanswered",
-             lambda e: e["keepalives_unanswered"] >= 2, 16, source="CAUSE-13", needed=True),
+        Sign("probes", "{sender} had sent {keepalives} keepalive probes in a row",
+             lambda e: e["keepalives"] >= 2, 10, source="CAUSE-13", needed=True),
+        Sign("unanswered", "nothing had answered {keepalives_unanswered} of them (answers that the capture shows may still be lost on their way)",
+             lambda e: e["keepalives_unanswered"] >= 2, 8, source="CAUSE-13"),
         Sign("one_interval_later", "the reset came {since_keepalive} after the last probe; the probes were {keepalive_interval} apart",
              lambda e: (e["since_keepalive"] / e["keepalive_interval"]).between(0.5, 1.6), 5, -4, source="Linux tcp_keepalive_timer"),
         Sign("log_timeout", "the log of that side says that the connection timed out",

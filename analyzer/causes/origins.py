@@ -10,47 +10,47 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyzer.causes.cause import Origin, Sign, all_of, any_of
+from analyzer.causes.cause import Origin, Sign, all_of, any_of, known
 
 # A capture at the host itself, or at both ends with complete cover, is proof; the weight is beyond every cap.
-PROOF = 40
+PROOF = 60
 
 
 def _left_its_host(e: pd.DataFrame) -> pd.Series[bool]:
     """True where the capture on the apparent sender's own host shows the reset going out; False where it stands to be seen and is not."""
-    here = all_of(e["captured_at"] == "sender", ~e["incoming_copy"].fillna(False), (e["direction"] != "in").fillna(True))
+    here = all_of(e["captured_at"] == "sender", ~e["incoming_copy"].fillna(False), (e["direction"] != "in").fillna(True)).fillna(False)
     there = e["at_sender"].fillna(False)
-    elsewhere = e["absent_at_sender"].fillna(False)
-    return any_of(here.fillna(False), there).where(here.fillna(False) | there | elsewhere, pd.NA)
+    return known(any_of(here, there), any_of(here, there, e["absent_at_sender"].fillna(False)))
 
 
 def _started_at_router(e: pd.DataFrame) -> pd.Series[bool]:
-    """True where the reset went out of the capturing host with no incoming copy although that end's own segments do come in."""
-    return all_of(e["direction"] == "out", ~e["incoming_copy"], ~e["sender_is_local"], e["captured_at"] != "sender")
+    """True where the capturing machine made the reset although that end's own segments come in from elsewhere."""
+    went_out = all_of(e["direction"] == "out", ~e["incoming_copy"], ~e["sender_is_local"])
+    return all_of(any_of(went_out, e["built_here"]), e["captured_at"] != "sender")
 
 
 def _ttl_far(e: pd.DataFrame) -> pd.Series[bool]:
-    return (e["ttl_delta"].abs() >= 2).where(e["ttl_delta"].notna(), pd.NA)
+    return e["ttl_delta"].abs() >= 2
 
 
 def _ttl_near(e: pd.DataFrame) -> pd.Series[bool]:
-    return (e["ttl_delta"] == 1).where(e["ttl_delta"].notna(), pd.NA)
+    return e["ttl_delta"] == 1
 
 
 def _stamps_missing(e: pd.DataFrame) -> pd.Series[bool]:
-    """RST+ACK at snd_nxt, as if from the socket, without the stamps of that socket: neither a Linux reply nor a live Linux socket."""
+    """RST+ACK at snd_nxt, as if from the socket, without that socket's stamps or clock: neither a Linux reply nor a live Linux socket."""
     form = all_of(e["has_ack"], e["seq_delta"] == 0, ~e["answers_trigger"].fillna(False))
-    broken = any_of(all_of(e["timestamps_negotiated"], ~e["has_timestamps"]), all_of(e["ip_id_counts"], ~e["ip_id_continues"]))
+    broken = any_of(all_of(e["timestamps_negotiated"], ~e["has_timestamps"]), ~e["timestamp_continues"], all_of(e["ip_id_counts"], ~e["ip_id_continues"]))
     return all_of(form, broken)
 
 
 _LEFT = "the reset leaves the host whose address it carries ({sender})"
-_ROUTER = "it leaves the capturing machine without having come in, while the other segments of {sender} come in from elsewhere"
+_ROUTER = "the capturing machine made it: it goes out without having come in, or its checksum is not finished, unlike the segments of {sender}"
 _TTL = "its TTL {ttl} is {ttl_delta:+d} from the usual {ttl_usual} of {sender}"
 _FAST = "it came {trigger_delay} after the packet it answers; the way to {sender} and back takes {rtt_usual}"
 _AFTER = "genuine payload of {sender} followed its supposed reset"
 _LIVE = "it carries the marks of the live socket of {sender}: next sequence number, open window, continuing timestamps or IP ID"
-_STAMPS = "it looks like the socket's own reset but lacks that connection's timestamps or breaks its count of IP IDs"
+_STAMPS = "it poses as the socket's own reset, but its timestamp is missing or stands still, or it breaks the count of IP IDs"
 _BOTH = "both ends received a reset within two seconds, neither as an answer to the other"
 _BURST = "{burst} resets with different sequence numbers, none of them an answer to a packet of its own"
 _ABSENT = "it is missing at a capture point on the host of {sender} that shows this connection around the moment"
@@ -62,7 +62,7 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
         Sign("data_after_reset", _AFTER, lambda e: e["data_after_reset"], -10, 0, source="RST_SEQ_DATA (Weaver et al. 2009)"),
     ),
     "path": (
-        Sign("absent_at_sender", _ABSENT, lambda e: e["absent_at_sender"].where(e["absent_at_sender"].fillna(False), pd.NA),
+        Sign("absent_at_sender", _ABSENT, lambda e: known(e["absent_at_sender"], e["absent_at_sender"]),
              PROOF // 2, 0, source="B.2 step 1", group="place"),
         Sign("left_its_host", _LEFT, _left_its_host, -PROOF // 2, 0, source="B.2 steps 1 and 2", group="place"),
         Sign("started_here", _ROUTER, _started_at_router, PROOF, 0, source="B.2 step 1, engineering note on -i any", group="place"),
@@ -71,9 +71,9 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
         Sign("too_fast", _FAST, lambda e: e["too_fast"], 12, 0, source="B.2 step 5", cites=("trigger_frame", "frame")),
         Sign("data_after_reset", _AFTER, lambda e: e["data_after_reset"], 10, 0, source="RST_SEQ_DATA (Weaver et al. 2009)"),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], -10, 0, source="SHAPE-3, B.2 step 4"),
-        Sign("stamps_missing", _STAMPS, _stamps_missing, 6, 0, source="B.2 step 9"),
+        Sign("stamps_missing", _STAMPS, _stamps_missing, 8, 0, source="B.2 step 9"),
         Sign("both_ends_reset", _BOTH, lambda e: e["both_ends_reset"], 6, 0, source="CAUSE-12", cites=("frame", "other_reset_frame")),
-        Sign("stepped_burst", _BURST, lambda e: (e["burst"] >= 2).where(e["burst"].notna(), pd.NA), 8, 0, source="RST_SEQ_CHANGE"),
+        Sign("stepped_burst", _BURST, lambda e: e["burst"] >= 2, 8, 0, source="RST_SEQ_CHANGE"),
     ),
     "none": (),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """Nothing came back any more; the sender gave up without a word."""
 
-from analyzer.causes.cause import Cause, Sign
+from analyzer.causes.cause import Cause, Sign, any_of
 
 CAUSE = Cause(
     id="retransmission_timeout",

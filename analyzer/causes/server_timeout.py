@@ -1,6 +1,6 @@
 """The server's own timer ended the session; the client spoke to it afterwards."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
 
 CAUSE = Cause(
     id="server_timeout",
@@ -19,8 +19,8 @@ CAUSE = Cause(
     signs=(
         Sign("server", "it carries the server's address", lambda e: e["apparent_sender"] == "server", 0, source="definition", needed=True),
         Sign("said_goodbye", "the server's last words announced a timeout (SQLSTATE {sqlstate})",
-             lambda e: (e["server_goodbye"] == "idle_timeout").fillna(False).where(
-                 (e["application"].notna() & ~e["encrypted"].fillna(True)) | e["server_goodbye"].notna(), None),
+             lambda e: known((e["server_goodbye"] == "idle_timeout").fillna(False),
+                             any_of(all_of(e["application"].notna(), ~e["encrypted"].fillna(True)), e["server_goodbye"].notna())),
              16, -4, source="SQLSTATE 25P03, 57P05", group="goodbye"),
         Sign("log_timeout", "the server's log says that its timer ended the session",
              lambda e: e["server_log_events"].str.contains("idle_timeout|local_timeout"), 16, -4, source="log catalogue", group="goodbye",

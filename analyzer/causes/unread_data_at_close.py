@@ -1,6 +1,6 @@
 """A program closed, or died, while bytes it had not read lay in its socket."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
 
 CAUSE = Cause(
     id="unread_data_at_close",
@@ -22,14 +22,18 @@ CAUSE = Cause(
         Sign("connected", "the handshake was over", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-07", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
              lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
-        Sign("bytes_unread", "payload of {peer} had just arrived, or the window was closed because nobody read",
-             lambda e: any_of(e["peer_was_sending"], e["zero_window"]), 6, -12, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
+        Sign("bytes_unread", "payload of {peer} had arrived and nothing of {sender} followed it",
+             lambda e: any_of(e["peer_bytes_since_sender_data"] > 0, e["peer_was_sending"], e["zero_window"]), 0, -16, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
+        Sign("just_arrived", "it had arrived in the last moment, or the window was closed because nobody read",
+             lambda e: any_of(e["peer_was_sending"], e["zero_window"]), 6, -6, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
+        Sign("service_gone", "the next attempt was refused: the process had ended", lambda e: e["retry_refused"], 5, 0, source="CAUSE-15"),
         Sign("large_backlog", "{peer_bytes_since_sender_data} bytes had arrived since the last word of {sender}",
              lambda e: e["peer_bytes_since_sender_data"] >= 16384, 6, 0, source="CAUSE-07"),
-        Sign("answer_incomplete", "an answer was still under way", lambda e: e["request_unanswered"], 5, -6, source="CAUSE-07"),
+        Sign("words_unread", "a request or an answer was still under way", lambda e: known(e["request_unanswered"], e["apparent_sender"].notna() &
+             (e["request_unanswered"].fillna(False) | ~e["peer_was_sending"].fillna(True))), 5, -6, source="CAUSE-07"),
         Sign("just_answered", "{sender} had itself just sent its answer, {since_sender_data} before",
              lambda e: all_of(e["apparent_sender"] == "server", e["since_sender_data"] <= 0.05), 4, 0, source="CAUSE-07: answer, then reset"),
-        Sign("probing", "{keepalives_unanswered} keepalive probes had gone unanswered", lambda e: e["keepalives_unanswered"] >= 2, -12,
+        Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="CAUSE-13"),
     ),
     prior={"sender": 0},

@@ -1,6 +1,6 @@
 """CONNECTIONS and PACKETS -> ENDINGS: every connection that ended badly, with the facts by which it is judged.
 
-Lives here: one row per connection life. The facts come from its own packets (reset_facts.py) and from the others (population.py).
+Lives here: one row per connection life. The facts come from its own packets (packet_facts.py, exchange_facts.py) and from the others (population.py).
 Never here: what the facts mean (causes/, diagnosis), other capture points (vantage), logs (correlation).
 """
 
@@ -14,8 +14,10 @@ import pandas as pd
 
 from analyzer import schema
 from analyzer.endings import population
-from analyzer.endings.life import Life, lives
-from analyzer.endings.reset_facts import Context, first_effective, reset_facts, silence_facts
+from analyzer.endings.answers import first_effective
+from analyzer.endings.exchange_facts import aftermath, exchange_facts, silence_facts
+from analyzer.endings.life import Context, Life, lives
+from analyzer.endings.packet_facts import packet_facts
 
 Payload = Callable[[str, int, int], bytes]
 
@@ -28,7 +30,7 @@ def endings(
     coverage: pd.DataFrame,
     payload: Payload | None = None,
 ) -> pd.DataFrame:
-    """Return ENDINGS for one capture point, in time order, ids 'r1', 'r2' … for resets and 's1' … for silences.
+    """Return ENDINGS for one capture point, in time order, ids 'POINT/r1' … for resets and 'POINT/s1' … for silences.
 
     `payload(capture, offset, length)` reads the bytes that a reset carries (some devices name themselves there); without it
     they stay unseen. Connections that pass 2 did not keep have no row.
@@ -38,11 +40,12 @@ def endings(
                "roles_known", "handshake", "ended", "first", "client_resets", "server_resets", "unanswered", "point")  # fmt: skip
     records = {int(c): dict(zip(columns, row, strict=True)) for c, row in zip(known.index, known[list(columns)].itertuples(index=False), strict=True)}
     ttls = _host_ttls(hosts)
+    local = _local_hosts(hosts)
     rows = []
     for life in lives(packets):
         record = records.get(life.connection)
         if record is not None:
-            row = _row(life, record, ttls, payload)
+            row = _row(life, record, ttls, local, payload)
             if row is not None:
                 rows.append(row)
     if not rows:
@@ -51,17 +54,27 @@ def endings(
     for name in schema.ENDINGS.columns:
         if name not in table:
             table[name] = None
-    table["time"] = pd.to_datetime(table["time"], utc=True).astype(schema.TIME)
+    table["time"] = pd.to_datetime(table["time"], utc=True).astype("datetime64[ns, UTC]")
     table = table.sort_values(["time", "connection"], kind="stable")
-    table["ending"] = _names(table["kind"])
+    table["ending"] = [f"{point}/{name}" for point, name in zip(table["point"], _names(table["kind"]), strict=True)]
     table = schema.ENDINGS.conform(table[list(schema.ENDINGS.columns)])
     table = _where(table, coverage)
     return schema.ENDINGS.conform(population.add(table, connections, gaps, hosts))
 
 
-def _names(kind: pd.Series) -> pd.Series:
+def _names(kind: pd.Series[str]) -> pd.Series[str]:
     number = kind.groupby(kind == "silence").cumcount() + 1
-    return pd.Series(np.where(kind == "silence", "s", "r"), index=kind.index) + number.astype(str)
+    letter = pd.Series(np.where(kind == "silence", "s", "r"), index=kind.index, dtype="string")
+    return letter + number.astype("string")
+
+
+def renumber(table: pd.DataFrame, sightings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return ENDINGS of all points in time order with their final ids ('r1' …, 's1' …), and `sightings` of those with the same ids."""
+    out = table.sort_values(["time", "point", "connection"], kind="stable").reset_index(drop=True)
+    names = dict(zip(out["ending"], _names(out["kind"]), strict=True))
+    out["ending"] = out["ending"].map(names).astype("string")
+    seen = sightings[sightings["ending"].isin(names)].reset_index(drop=True)
+    return out, seen.assign(ending=seen["ending"].map(names).astype("string"))
 
 
 def _host_ttls(hosts: pd.DataFrame) -> dict[str, int | None]:
@@ -69,15 +82,23 @@ def _host_ttls(hosts: pd.DataFrame) -> dict[str, int | None]:
     return {ip: None if pd.isna(value) else int(value) for ip, value in zip(hosts["ip"], ttl, strict=True)}
 
 
+def _local_hosts(hosts: pd.DataFrame) -> dict[str, bool | None]:
+    """Return address -> whether its segments start at the capturing host; None where frames have no direction."""
+    return {h.ip: None if not h.frames_in and not h.frames_out else not h.frames_in for h in schema.rows(hosts)}
+
+
 def _number(value: Any) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
-def _row(life: Life, record: dict[str, Any], ttls: dict[str, int | None], payload: Payload | None) -> dict[str, Any] | None:
+def _row(
+    life: Life, record: dict[str, Any], ttls: dict[str, int | None], local: dict[str, bool | None], payload: Payload | None
+) -> dict[str, Any] | None:
     """Return one row of ENDINGS as a dict, or None when this connection did not end badly."""
     context = Context(
         rtt={True: _number(record["client_rtt"]), False: _number(record["server_rtt"])},
         host_ttl={True: ttls.get(record["client_ip"]), False: ttls.get(record["server_ip"])},
+        local={True: local.get(record["client_ip"]), False: local.get(record["server_ip"])},
         timestamps=None if pd.isna(record["timestamps"]) else bool(record["timestamps"]),
     )
     i = first_effective(life)
@@ -86,7 +107,7 @@ def _row(life: Life, record: dict[str, Any], ttls: dict[str, int | None], payloa
         carried = None
         if life.captured[i] > 0 and payload is not None:
             carried = payload(str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
-        facts = reset_facts(life, i, context, carried)
+        facts = packet_facts(life, i, context, carried) | exchange_facts(life, i, context) | aftermath(life, i, context)
         copies = int(record["client_resets"] or 0) + int(record["server_resets"] or 0) - 1
     elif bool(record["unanswered"]) if not pd.isna(record["unanswered"]) else False:
         i, kind, copies = len(life) - 1, "silence", 0

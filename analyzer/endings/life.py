@@ -1,7 +1,7 @@
 """One connection's packets as plain arrays, and the arithmetic that everything else needs.
 
 Lives here: `Life` (copies removed, two sides, 32-bit sequence arithmetic) and `lives`, which cuts PACKETS into them.
-Never here: facts about resets (reset_facts.py) or about other connections (population.py).
+Never here: facts about resets (packet_facts.py, exchange_facts.py) or about other connections (population.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,20 @@ _INTEGERS = (
     "frame", "stream", "flags", "seq", "ack", "relative_seq", "relative_ack", "window", "window_shift", "length",
     "captured", "offset", "ttl", "ip_id", "flow_label", "tos", "tsval",
 )  # fmt: skip
-_BOOLEANS = ("from_client", "retransmission", "keepalive", "dont_fragment")
+_BOOLEANS = ("from_client", "retransmission", "keepalive", "dont_fragment", "unfinished_checksum")
+
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a reset is measured against, from CONNECTIONS, HOSTS and COVERAGE; None where unknown. Indexed True for the client."""
+
+    rtt: dict[bool, float | None]
+    host_ttl: dict[bool, int | None]
+    local: dict[bool, bool | None]
+    timestamps: bool | None
 
 
 def distance(a: int, b: int) -> int:
@@ -65,6 +78,7 @@ class Life:
     retransmission: Booleans
     keepalive: Booleans
     dont_fragment: Booleans
+    unfinished_checksum: Booleans
     checksum_ok: npt.NDArray[Any]
     direction: npt.NDArray[Any]
     sightings: tuple[tuple[int, str | None], ...]
@@ -74,7 +88,7 @@ class Life:
 
     def has(self, flag: int) -> Booleans:
         """Return which packets carry any bit of `flag`."""
-        return (self.flags & flag) != 0
+        return np.asarray(self.flags & flag, dtype=bool)
 
     def end(self, i: int) -> int:
         """Return the sequence number after packet i; SYN and FIN count one (RFC 9293 3.4)."""
@@ -115,3 +129,32 @@ def lives(packets: pd.DataFrame) -> Iterator[Life]:
                 sightings=tuple((int(copy_of[r]), columns["direction"][r]) for r in copies),
                 **{name: values[first] for name, values in columns.items()},
             )
+
+
+def highest(life: Life, indices: npt.NDArray[Any]) -> int | None:
+    """Return the highest sequence number after these packets (snd_nxt of their sender), or None without packets."""
+    best: int | None = None
+    for i in indices:
+        end = life.end(int(i))
+        if best is None or distance(end, best) > 0:
+            best = end
+    return best
+
+
+def highest_ack(life: Life, indices: npt.NDArray[Any]) -> int | None:
+    """Return the highest acknowledgement in these packets, or None."""
+    best: int | None = None
+    for i in indices:
+        ack = int(life.ack[i])
+        if ack != NONE and (best is None or distance(ack, best) > 0):
+            best = ack
+    return best
+
+
+def usual(values: npt.NDArray[Any]) -> int | None:
+    """Return the most frequent value that is not NONE."""
+    values = values[values != NONE]
+    if not len(values):
+        return None
+    unique, counts = np.unique(values, return_counts=True)
+    return int(unique[counts.argmax()])

@@ -1,7 +1,7 @@
 """What the other connections say about an ending: probes, paths, the same moment, the next attempt.
 
 Lives here: joins of ENDINGS with CONNECTIONS, GAPS and HOSTS, all by column.
-Never here: a connection's own packets (reset_facts.py).
+Never here: a connection's own packets (packet_facts.py, exchange_facts.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def probes(connections: pd.DataFrame) -> pd.DataFrame:
 def services(connections: pd.DataFrame) -> pd.DataFrame:
     """Return SERVICE -> port_accepts (boolean): a SYN-ACK came from that port."""
     accepted = connections["history"].str.contains("h", regex=False).fillna(False) | connections["server_isn"].notna()
-    return connections.assign(port_accepts=accepted.astype("boolean")).groupby(SERVICE, as_index=False)["port_accepts"].max()
+    table = connections[SERVICE].assign(port_accepts=accepted.astype("boolean"))
+    return table.groupby(SERVICE, as_index=False).agg(port_accepts=("port_accepts", "max"))
 
 
 def next_attempts(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +53,7 @@ def next_attempts(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFr
         }
     )
     opened = connections.dropna(subset=["first"]).sort_values("first")
-    paths = {key: rows for key, rows in opened.groupby(PATH)}
+    paths = dict(iter(opened.groupby(PATH)))
     for key, rows in endings.groupby(PATH):
         later = paths.get(key)
         if later is None:
@@ -107,7 +108,7 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, ho
         merged = out[keys].merge(table, on=keys, how="left")
         for name in added:
             out[name] = merged[name].to_numpy()
-    for name, values in next_attempts(out, connections).items():
-        out[name] = values
+    for column, values in next_attempts(out, connections).items():
+        out[column] = values
     out["same_moment"] = same_moment(out)
     return out

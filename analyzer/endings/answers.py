@@ -1,0 +1,79 @@
+"""Which packet a reset answers, and which reset ended a connection.
+
+Lives here: RFC 9293's reply rule applied to a Life. Never here: the facts that follow from it (packet_facts, exchange_facts).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyzer.endings.life import Life
+from analyzer.schema import ACK, FIN, RST, SYN
+
+# Packets are one burst, all of them possible triggers, while no silence is longer than this (or four round trips).
+BURST_SILENCE = 0.2  # s
+
+
+def first_effective(life: Life) -> int | None:
+    """Return the index of the first reset that ended the connection; the first reset at all when none of them did.
+
+    A reset had no effect when the end that received it went on speaking (RFC 5961 3.2: a challenge ACK, then business as usual).
+    """
+    resets = np.flatnonzero(life.has(RST))
+    for i in resets:
+        receiver = life.from_client != life.from_client[i]
+        after = np.arange(len(life)) > i
+        spoke = receiver & after & ~life.has(RST) & ((life.length > 0) | life.has(FIN)) & ~life.has(SYN)
+        answered = life.from_client == life.from_client[i]
+        heard = answered & after & ~life.has(RST) & life.has(ACK)
+        # Words of the receiver that were under way do not count; an exchange in both directions afterwards does.
+        if not (spoke.any() and heard.any() and (life.time[heard].max() > life.time[spoke].min())):
+            return int(i)
+    return int(resets[0]) if len(resets) else None
+
+
+def is_reply(life: Life, reset: int, trigger: int) -> bool:
+    """Tell whether the reset is exactly what RFC 9293 3.10.7.1 prescribes as the answer to the trigger."""
+    if life.has(RST)[trigger] or life.from_client[reset] == life.from_client[trigger]:
+        return False
+    if int(life.flags[trigger]) & ACK:
+        return not int(life.flags[reset]) & ACK and int(life.seq[reset]) == int(life.ack[trigger])
+    return bool(int(life.flags[reset]) & ACK and int(life.seq[reset]) == 0 and int(life.ack[reset]) == life.end(trigger))
+
+
+def find_trigger(life: Life, reset: int, rtt: float | None) -> tuple[int | None, bool]:
+    """Return (index of the packet that the reset answers, True), else (the other end's last packet before it, False).
+
+    Several packets of one burst can fit. The latest that leaves time for the round trip is taken, so that a busy line never
+    makes an honest answer look too fast.
+    """
+    peer = np.flatnonzero((life.from_client != life.from_client[reset]) & (np.arange(len(life)) < reset))
+    if not len(peer):
+        return None, False
+    fitting = [int(i) for i in peer if is_reply(life, reset, int(i))]
+    if not fitting:
+        return int(peer[-1]), False
+    silence = max(BURST_SILENCE, 4 * (rtt or 0))
+    burst = [fitting[-1]]
+    for i in reversed(fitting[:-1]):
+        if life.seconds(burst[-1], i) > silence:
+            break
+        burst.append(i)
+    for i in burst:
+        if life.seconds(reset, i) >= 0.5 * (rtt or 0):
+            return i, True
+    return burst[0], True
+
+
+def kind(life: Life, i: int) -> str:
+    """Return what kind of packet i is, by ENDINGS.trigger_kind's words."""
+    flags = int(life.flags[i])
+    if flags & RST:
+        return "reset"
+    if flags & SYN:
+        return "syn_ack" if flags & ACK else "syn"
+    if flags & FIN:
+        return "fin"
+    if life.keepalive[i]:
+        return "keepalive"
+    return "data" if life.length[i] > 0 else "ack"
