@@ -236,7 +236,7 @@ def _options(data: Any, p: Any, end: int, row: Any) -> None:
 def _tcp(data: Any, p: int, end: int, stop: int, base: int, row: Any) -> int:
     """Read a TCP header (RFC 9293 3.1) at `p`; `end` is where the captured bytes end, `stop` where the datagram does."""
     limit = min(end, stop)
-    if p + 20 > limit:
+    if p + 18 > limit:  # up to the checksum; the urgent pointer is not used here
         return UNREADABLE
     bits = _u16(data, p + 12)
     header = (bits >> 12) * 4

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analyzer.capture import pcapng
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.records import LARGEST_FRAME, Bytes, Rows
-from analyzer.capture.streams import STREAM_ERRORS, Stream
+from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
 from analyzer.errors import UnusableInput
 
@@ -43,7 +43,7 @@ def payloads(file: CaptureFile, spans: Sequence[tuple[int, int]]) -> list[bytes]
         for i in sorted(range(len(spans)), key=lambda i: spans[i][0]):  # compressed files can only be read forward
             try:
                 found[i] = stream.read_at(*spans[i])
-            except STREAM_ERRORS:
+            except OSError:
                 break
     return found
 

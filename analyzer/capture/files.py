@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer.capture import foreign, pcap, pcapng
-from analyzer.capture.streams import STREAM_ERRORS, Stream
+from analyzer.capture.streams import Stream
 from analyzer.capture.walking import parser_of, stretches
 from analyzer.errors import Notice, UnusableInput
 from analyzer.schema import NO_TIME
@@ -156,9 +156,8 @@ def _inspect(path: Path) -> CaptureFile:
         if size == 0:
             raise UnusableInput(f"{path} is empty (0 bytes): nothing was captured, or it was not written yet.")
         try:
-            head = stream.read_at(0, foreign.HEAD_BYTES)
-            stream.bytes.seek(0)
-        except STREAM_ERRORS as error:
+            head = stream.head(foreign.HEAD_BYTES)
+        except OSError as error:
             raise UnusableInput(f"{path} is damaged: its {stream.compression} data cannot be read.") from error
         if head[:4] in pcap.MAGICS:
             form = "pcap"

@@ -170,7 +170,7 @@ def _walk(
             row.captured = _u32(data, position + 20, big)
             row.wire = _u32(data, position + 24, big)
             row.offset = position + 28
-            if row.captured > total - 32:
+            if row.captured > size - 32:
                 return found, position, BAD_LENGTH
             if row.captured > interface.largest:
                 return found, position, TOO_LARGE
@@ -187,15 +187,17 @@ def _walk(
                 return found, position, NO_INTERFACE
             interface = interfaces[0]
             row.wire = _u32(data, position + 8, big)
-            row.captured = min(row.wire, total - 16)
-            if interface.snaplen > 0:
-                row.captured = min(row.captured, interface.snaplen)
+            row.captured = min(row.wire, interface.snaplen) if interface.snaplen > 0 else row.wire
+            if row.captured > size - 16:
+                return found, position, BAD_LENGTH
             if row.captured > interface.largest:
                 return found, position, TOO_LARGE
             row.offset = position + 12
             row.link = interface.link
             row.interface = 0
-        elif kind in (JOURNAL, CUSTOM, CUSTOM_NOT_COPIED, SYSDIG, SYSDIG_2, SYSDIG_2_LARGE):
+        elif kind in (JOURNAL, CUSTOM, CUSTOM_NOT_COPIED, SYSDIG, SYSDIG_2, SYSDIG_2_LARGE):  # frames without a packet
+            if total < (16 if kind in (CUSTOM, CUSTOM_NOT_COPIED) else (35 if kind == JOURNAL else 36)):
+                return found, position, BAD_LENGTH
             row.offset = position + 8
             row.captured = 0
             row.wire = 0

@@ -78,7 +78,8 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
         When the file can no longer be opened.
     """
     previous = NO_TIME
-    warned = started = False
+    warned = False
+    last: Chunk | None = None
     with Stream(file.path) as stream:
         parser = parser_of(file.format)
         for stretch in stretches(stream, parser, file.name, chunk_bytes):
@@ -93,11 +94,11 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
             if tally[decode.UNDECODED] and not warned:
                 warned = True
                 notices.append(_not_decoded(file.name, parser.link_types))
-            started = started or len(records) > 0
-            yield _chunk(segments[:found], len(records), tally, parser, notices)
-        if not started:
-            none = Notice("info", file.name, "", "The capture holds no packets.")
-            yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, [none])
+            last = _chunk(segments[:found], len(records), tally, parser, notices)
+            yield last
+    if not last or last.drops != parser.drops:  # statistics come after the last packet
+        nothing = [] if last else [Notice("info", file.name, "", "The capture holds no packets.")]
+        yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:

@@ -15,8 +15,8 @@ import importlib.util
 import lzma
 import os
 import stat
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -30,9 +30,6 @@ COMPRESSIONS = {
     b"\x04\x22\x4d\x18": "lz4",
     b"BZh": "bzip2",
 }
-
-# What a damaged or shortened compressed stream raises while it is read.
-STREAM_ERRORS: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 
 
 def compression_of(head: bytes) -> str | None:
@@ -97,17 +94,50 @@ class Stream:
         self._raw.close()
 
     def read_into(self, buffer: memoryview) -> int:
-        """Fill `buffer` as far as there are bytes; return how many, 0 at the end. Raises one of STREAM_ERRORS."""
-        return cast(int, self.bytes.readinto(buffer)) or 0  # type: ignore[attr-defined]
+        """Read into `buffer` what is at hand, at least one byte; return how many, 0 at the end. Raises OSError."""
+        # Where decompression fails, readinto1 keeps what could still be decompressed.
+        read = getattr(self.bytes, "readinto1", None) or self.bytes.readinto  # type: ignore[attr-defined]
+        with self._one_error():
+            return int(read(buffer) or 0)
+
+    def head(self, length: int) -> bytes:
+        """Return the first `length` bytes, fewer where the file ends or decompression fails; go back to the beginning.
+
+        Raises OSError where not even one byte can be had.
+        """
+        found = bytearray(length)
+        filled = count = self.read_into(memoryview(found))
+        while count and filled < length:
+            try:
+                count = self.read_into(memoryview(found)[filled:])
+            except OSError:
+                break
+            filled += count
+        self.bytes.seek(0)
+        return bytes(found[:filled])
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset` on, fewer at the end. Cheap only in ascending order when compressed."""
-        self.bytes.seek(offset)
+        """Return `length` bytes from `offset` on, fewer at the end. Raises OSError.
+
+        Cheap only in ascending order when the file is compressed.
+        """
         pieces = []
-        while length > 0 and (piece := self.bytes.read(length)):
-            pieces.append(piece)
-            length -= len(piece)
+        with self._one_error():
+            self.bytes.seek(offset)
+            while length > 0 and (piece := self.bytes.read(length)):
+                pieces.append(piece)
+                length -= len(piece)
         return b"".join(pieces)
+
+    @contextmanager
+    def _one_error(self) -> Iterator[None]:
+        """Turn what the decompressors raise (EOFError, zlib.error, LZMAError, RuntimeError …) into OSError."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(f"{self.compression} data: {error}") from error
 
 
 def unreadable(path: Path, error: OSError) -> str:

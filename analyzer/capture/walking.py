@@ -3,7 +3,8 @@
 Lives here: chunked reading, and what is said of a file that is cut or damaged.
 Never here: a format's layout (pcap, pcapng), headers (decode), which files there are (files).
 
-Memory is bounded: one buffer, which grows only when what was really read does not hold one record.
+Memory is bounded: one buffer, which doubles only when it was really filled and holds no complete record; the parsers refuse
+records longer than `records` allows.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ import numpy as np
 
 from analyzer.capture.pcap import Pcap
 from analyzer.capture.pcapng import Pcapng
-from analyzer.capture.records import LARGEST_FOREIGN_FRAME, Bytes, Parser, Step
-from analyzer.capture.streams import STREAM_ERRORS, Stream
+from analyzer.capture.records import Bytes, Parser, Step
+from analyzer.capture.streams import Stream
 from analyzer.errors import Notice
 
 CHUNK_BYTES = 1 << 20  # small enough for the buffer and its rows to stay in a core's cache
-LARGEST_BUFFER = 2 * LARGEST_FOREIGN_FRAME
 
 
 def parser_of(format: str) -> Parser:
@@ -35,7 +35,7 @@ class Stretch:
     data    the buffer that the step's positions refer to, read-only
     base    where in the file it starts, in bytes
     frame   frame number of the first record
-    notice  why the file ends early; None while it goes on and at a clean end
+    notice  why the file ends here and not cleanly; nothing follows it
     """
 
     data: Bytes
@@ -46,56 +46,52 @@ class Stretch:
 
 
 def stretches(stream: Stream, parser: Parser, name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Stretch]:
-    """Walk a file's records; the last stretch may be empty and then only says how the file ended."""
+    """Walk a file's records; a stretch may hold no records, and the last one says how the file ended."""
     buffer = np.empty(max(chunk_bytes, 64), np.uint8)
     base = position = filled = 0
     frame = 1
-    lost: Exception | None = None
+    lost: OSError | None = None
+    ended = False
     while True:
+        while filled < len(buffer) and not ended:
+            try:
+                count = stream.read_into(buffer[filled:].data)
+            except OSError as error:
+                lost, count = error, 0
+            ended = count == 0
+            filled += count
         data = buffer[:filled]
         data.flags.writeable = False
         step = parser.step(data, position)
-        place = base + step.position
         after = frame + len(step.records)
+        notice = None
         if step.damage:
             at = base + step.damage.position
             sentence = f"Frame {after} (byte {at}) {step.damage.says}: the file is damaged and was read up to there."
-            yield Stretch(data, base, frame, step, Notice("error", name, f"byte {at}", sentence))
-            return
-        yield Stretch(data, base, frame, step)
+            notice = Notice("error", name, f"byte {at}", sentence)
+        elif ended and not step.more and (lost or step.position < filled):
+            notice = _ending(name, after, base + step.position, step.position < filled, lost, stream)
+        yield Stretch(data, base, frame, step, notice)
         position, frame = step.position, after
-        if step.more:
+        if step.more and not notice:
             continue
+        if notice or ended:
+            return
         rest = filled - position
         buffer[:rest] = buffer[position:filled]
         base, position, filled = base + position, 0, rest
         if rest == len(buffer):
-            if rest >= LARGEST_BUFFER:
-                lost = ValueError(f"a record is longer than {LARGEST_BUFFER:,} bytes")
-            else:
-                buffer = np.concatenate([buffer, np.empty(rest, np.uint8)])
-        count = 0
-        if not lost:
-            try:
-                count = stream.read_into(buffer[filled:].data)
-            except STREAM_ERRORS as error:
-                lost = error
-        filled += count
-        if count == 0:
-            if lost or rest:
-                yield Stretch(
-                    data[:0], base, frame, Step(step.records[:0], 0), _ending(name, frame, place, lost, stream)
-                )
-            return
+            buffer = np.concatenate([buffer, np.empty(rest, np.uint8)])
 
 
-def _ending(name: str, frame: int, place: int, lost: Exception | None, stream: Stream) -> Notice:
-    """Return the notice for a file that ends before its last record does."""
+def _ending(name: str, frame: int, place: int, within: bool, lost: OSError | None, stream: Stream) -> Notice:
+    """Return the notice for a file that ends before its last record does, or cannot be read to its end."""
     if lost and stream.compression:
         why = f"The {stream.compression} data is cut or damaged"
     elif lost:
-        why = f"The file could not be read further ({lost})"
+        why = f"The file could not be read further ({lost.strerror or lost})"
     else:
         why = "The file is cut"
-    sentence = f"{why} in the middle of frame {frame} (byte {place}); what precedes it was analysed."
+    where = "in the middle of" if within else "before"
+    sentence = f"{why} {where} frame {frame} (byte {place}); what precedes it was analysed."
     return Notice("warning", name, f"byte {place}", sentence)
