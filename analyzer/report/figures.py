@@ -49,7 +49,6 @@ BINS = 120
 LARGEST = 130.0  # points squared: the largest mark that stays in its lane
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 PADDING = 0.06  # of the time shown, on both sides
-LABEL = 28  # characters
 SHORTEST = 0.02  # seconds: the least time an axis shows
 
 
@@ -214,16 +213,11 @@ def _x(moment: datetime) -> float:
     return float(date2num(moment))  # type: ignore[no-untyped-call]
 
 
-def _short(label: str) -> str:
-    """Return a lane's name at a length that fits beside the lane, its middle left out."""
-    return label if len(label) <= LABEL else f"{label[: LABEL // 2]}…{label[-(LABEL // 2) :]}"
-
-
 def _dress(ax: Axes, shown: Marks) -> None:
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
-    ax.set_yticks(range(len(shown.lanes)), [_short(wording.inert(lane)) for lane in shown.lanes])
+    ax.set_yticks(range(len(shown.lanes)), [wording.short(wording.inert(lane)) for lane in shown.lanes])
     ax.tick_params(length=0, colors=COLOURS["quiet"], labelcolor=COLOURS["ink"], pad=6)
     ax.tick_params(axis="x", labelcolor=COLOURS["quiet"])
     ax.xaxis.get_offset_text().set_color(COLOURS["quiet"])

@@ -33,6 +33,7 @@ FILTERS = {
     "moment": wording.moment,
     "probability": wording.probability,
     "share": wording.share,
+    "short": wording.short,
     "size": wording.size,
     "weight": wording.weight,
 }
@@ -101,7 +102,9 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def table(told: story.Story) -> list[dict[str, Any]]:
     """Return the rows of the table of all endings: the harmful ones first when there are too many, then in time order."""
-    rows = [*told.resets, *({**silence, "silence": True} for silence in told.silences)]
+    rows = [
+        {**item, "silence": mute} for mute, items in ((False, told.resets), (True, told.silences)) for item in items
+    ]
     kept = sorted(rows, key=lambda row: row.get("harmless") is True)[:TABLE_ROWS]
     return sorted(kept, key=lambda row: str(row.get("time")))
 

@@ -141,7 +141,11 @@ def _facts(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     if known(reset.get("band")):
         yield from labelled("How sure", str(reset["band"]), width)
     many = wording.count(incident.get("resets"), top.noun)
-    logged = f", {incident['logged']} with a log line" if known(incident.get("logged")) else ""
+    logged = (
+        f", {get(incident, 'logged', 0)} with a log line"
+        if incident.get("logged") or get(told.document, "log_sources")
+        else ""
+    )
     covers = told.verdict.get("covers")
     part = f"; {wording.share(covers)} of the harmful ones" if known(covers) else ""
     others = told.verdict.get("others")

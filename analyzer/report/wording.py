@@ -80,6 +80,12 @@ def cut(text: object, limit: int = 400) -> str:
     return words if len(words) <= limit else f"{words[:limit]}… ({len(words):,} characters)"
 
 
+def short(text: object, limit: int = 28) -> str:
+    """Return a name at a length that fits a narrow place, its middle left out: both ends of a file name tell something."""
+    words = str(text)
+    return words if len(words) <= limit else f"{words[: limit // 2]}…{words[-(limit // 2) :]}"
+
+
 def known(value: Any) -> bool:
     """Return whether a value says anything: not None, NaN, NA or an empty string."""
     if value is None or isinstance(value, str):
