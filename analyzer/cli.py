@@ -18,6 +18,8 @@ import typer
 from analyzer.errors import PcapreportError, UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyzer.result import Diagnosis
 
 app = typer.Typer(
@@ -29,6 +31,9 @@ app = typer.Typer(
 )
 
 NOTHING_HARMFUL, HARMFUL, UNUSABLE, INTERNAL = 0, 1, 2, 3  # exit statuses, a contract
+
+RESET_COLUMNS = ["time", "capture", "frame", "stream", "client", "server", "apparent_sender", "reset_by", "confidence", "cause", "harmless"]
+LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
 
 Captures = Annotated[list[str] | None, typer.Argument(metavar="CAPTURE...", help="Capture files, folders or patterns: one capture point.")]
 Logs = Annotated[list[str] | None, typer.Option("--log", metavar="FILE", help="A log of either side; may be repeated.")]
@@ -94,14 +99,12 @@ def resets(
     with _progress() as progress:
         if frames:
             table = pipeline.reset_frames(captures or (), at=_points(at), progress=progress)
+            harmful = len(table) > 0
         else:
             d = pipeline.analyze(captures or (), at=_points(at), dissect=False, progress=progress)
-            table = pipeline.reset_list(d)
-    if as_json:
-        _out(json.dumps(pipeline.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
-    else:
-        _out(pipeline.as_text(table) + "\n")
-    return HARMFUL if len(table) else NOTHING_HARMFUL
+            table, harmful = d.resets.reset_index()[RESET_COLUMNS], d.harmful
+    _table(table, as_json)
+    return HARMFUL if harmful else NOTHING_HARMFUL
 
 
 @app.command()
@@ -130,7 +133,8 @@ def explain(
         d = pipeline.analyze(
             captures or (), logs, at=_points(at), log_timezone=log_timezone, dissect=not no_dissection, progress=progress
         )
-    _out(pipeline.explanation(d, line=line, stream=stream, client=client) + "\n")
+    for ending in d.find(line=line, stream=stream, client=client):
+        _out(d.explain(ending) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -144,10 +148,7 @@ def logs(
     from analyzer import pipeline
 
     table, notices = pipeline.recognised(files, log_timezone)
-    if as_json:
-        _out(json.dumps(pipeline.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
-    else:
-        _out(pipeline.as_text(table[["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]]) + "\n")
+    _table(table if as_json else table[LOG_COLUMNS], as_json)
     for notice in notices:
         _err(f"{notice.source}: {notice.sentence}\n")
     return NOTHING_HARMFUL
@@ -157,8 +158,12 @@ def logs(
 def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One cause, in full.")] = None) -> int:
     """List the causes, or tell what one is, how it looks and what to do."""
     from analyzer import pipeline
+    from analyzer.report import listing
 
-    _out(pipeline.cause_text(cause) + "\n")
+    pages = pipeline.cause_pages()
+    if cause is not None and cause not in pages:
+        raise UsageError(f"There is no cause {cause!r}; `pcapreport causes` lists them.")
+    _out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
     return NOTHING_HARMFUL
 
 
@@ -166,8 +171,12 @@ def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One
 def formats(log_format: Annotated[str | None, typer.Argument(metavar="[ID]", help="One log format, in full.")] = None) -> int:
     """List the log formats that are understood."""
     from analyzer import pipeline
+    from analyzer.report import listing
 
-    _out(pipeline.format_text(log_format) + "\n")
+    pages = pipeline.format_pages()
+    if log_format is not None and log_format not in pages:
+        raise UsageError(f"There is no log format {log_format!r}; `pcapreport formats` lists them.")
+    _out((listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format])) + "\n")
     return NOTHING_HARMFUL
 
 
@@ -212,6 +221,12 @@ def _show(d: Diagnosis) -> None:
         report.show(d, Console())
     else:
         _out(report.text(d) + "\n")
+
+
+def _table(table: pd.DataFrame, as_json: bool) -> None:
+    from analyzer.report import listing
+
+    _out((json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) if as_json else listing.table_text(table)) + "\n")
 
 
 def _out(text: str) -> None:

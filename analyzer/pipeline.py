@@ -96,11 +96,12 @@ def analyze(
     judged, sightings = renumber(vantage.apply(judged, seen), seen.sightings)
 
     lines, log_notices, log_sources = _read_logs(logs, log_timezone, survey.captures)
+    words, packets, said = _dissect(judged, survey, dissect, statements)
+    judged = _with_words(judged, words)
     tied = correlation.correlate(
         judged, survey.connections, survey.reset_frames, lines, coverage, reference_point=str(coverage["point"].iloc[0])
     )
-    words, packets, said = _dissect(judged, survey, dissect, statements)
-    judged = _with_logs(_with_words(judged, words), tied.matches)
+    judged = _with_logs(judged, tied.matches)
 
     evidence, findings, crashed = diagnosis.diagnose(judged, tied.matches)
     findings = _with_next_log(findings, tied)
@@ -126,14 +127,14 @@ def analyze(
         verdict=incidents.verdict(table),
         bands={e: diagnosis.band(None if pd.isna(c) else float(c)) for e, c in zip(findings["ending"], findings["confidence"], strict=True)},
         notices=(*left_out, *survey.notices, *misnamed, *seen.notices, *log_notices, *said, *crashed),
-        causes={name: _cause_page(name) for name in all_causes()},
+        causes=cause_pages(),
         settings={**_versions(), "points": {p: [f.name for f in files] for p, files in points.items()}, "log_sources": log_sources},
     )
 
 
-def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress | None = None) -> Survey:
-    """Read the captures of each point twice: every header, then the packets of the connections that ended badly."""
-    total = 2 * sum(f.bytes for files in points.values() for f in files)
+def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress | None = None, *, closer: bool = True) -> Survey:
+    """Read the captures of each point twice: every header, then (unless not `closer`) the packets of the connections that ended badly."""
+    total = (1 + closer) * sum(f.bytes for files in points.values() for f in files)
     done = 0
     found: list[connections.Traffic] = []
     tables, packets = [], []
@@ -158,7 +159,7 @@ def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress
         next_connection += len(traffic.connections)
         wanted = connections.wanted(traffic)
         kept = []
-        for number, file in enumerate(files):
+        for number, file in enumerate(files if closer else ()):
             if number in wanted.files:
                 for chunk in capture.read(file):
                     selection = connections.select(wanted, number, chunk.segments)
@@ -183,6 +184,32 @@ def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress
         notices=tuple(notices),
     )
 
+
+
+def reset_frames(captures: Paths = (), *, at: Mapping[str, Paths] | None = None, progress: Progress | None = None) -> pd.DataFrame:
+    """Return RESET_FRAMES: every frame with the RST flag, as `tshark -Y tcp.flags.reset==1` lists them. Pass 1 only."""
+    points, _ = _points(captures, at)
+    return look(points, progress, closer=False).reset_frames
+
+
+def recognised(files: Sequence[str], log_timezone: str | None = None) -> tuple[pd.DataFrame, list[Notice]]:
+    """Return LOG_LINES of these logs, without any capture, and notices."""
+    zone = None if log_timezone is None else _zone(log_timezone)
+    return logs.read_logs(logs.open_logs(list(files)), timezone=zone, year=None)
+
+
+def cause_pages() -> dict[str, dict[str, Any]]:
+    """Return by id what is known of each cause: the knowledge that the report and `pcapreport causes` show."""
+    return {name: _cause_page(name) for name in all_causes()}
+
+
+def format_pages() -> dict[str, dict[str, Any]]:
+    """Return by id what is known of each log format, with one sample for each event."""
+    pages = {}
+    for f in logs.formats():
+        examples = {s.event: s.text for s in reversed(f.samples) if s.event}
+        pages[f.id] = {"id": f.id, "title": f.title, "messages": len(f.messages), "examples": sorted(examples.items())}
+    return pages
 
 
 def _points(captures: Paths, at: Mapping[str, Paths] | None) -> tuple[dict[str, list[capture.CaptureFile]], list[Notice]]:

@@ -116,6 +116,22 @@ class Diagnosis:
         table = table.merge(lines, left_on="ending", right_index=True, how="left")
         return table.set_index("ending")
 
+    def find(self, *, line: int | None = None, stream: int | None = None, client: str | None = None) -> list[str]:
+        """Return the endings tied to this log line, or of this tcp.stream, or of this client ip:port. Raises UsageError when there are none."""
+        e = self.endings
+        if line is not None:
+            found, what = list(self.matches.loc[self.matches["line"] == line, "ending"]), f"log line {line}"
+            reasons = list(self.unmatched_log_lines.loc[self.unmatched_log_lines["line"] == line, "reason"])
+            if not found and reasons:
+                raise UsageError(f"No reset belongs to log line {line}: {reasons[0]}")
+        elif stream is not None:
+            found, what = list(e.loc[(e["stream"] == stream).fillna(False), "ending"]), f"tcp.stream {stream}"
+        else:
+            found, what = list(e.loc[e["client"] == client, "ending"]), f"client {client}"
+        if not found:
+            raise UsageError(f"No connection that ended badly belongs to {what}.")
+        return list(dict.fromkeys(found))
+
     def explain(self, reset: str) -> str:
         """Return everything about one ending ('r1', 's1' …) as text. Raises UsageError when there is none of that name."""
         from analyzer import report

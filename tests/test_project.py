@@ -87,7 +87,7 @@ MODULES = {
 }
 SHELVES = {"capture", "logs", "causes"}
 STAGES = SHELVES | {"connections", "endings", "vantage", "dissection", "correlation", "diagnosis", "incidents"}
-GROUND = {"analyzer.schema", "analyzer.errors"}
+GROUND = {"analyzer.schema", "analyzer.errors", "analyzer.compiled"}
 SPINE = STAGES | {"cli", "pipeline", "schema", "errors", "result", "report"}
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios"}
 
@@ -131,8 +131,8 @@ def allowed(module: str) -> set[str]:
         return {"analyzer.causes.cause"}
     if top == "logs" and defines(module, "FORMAT"):
         return {"analyzer.logs.log_format"}
-    if top == "diagnosis":
-        return GROUND | {"analyzer.diagnosis", "analyzer.causes"}
+    if top in ("diagnosis", "incidents"):
+        return GROUND | {f"analyzer.{top}", "analyzer.causes"}
     if top == "report":
         return GROUND | {"analyzer.report", "analyzer.result"}
     if top == "result":

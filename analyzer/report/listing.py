@@ -33,7 +33,10 @@ def table_text(table: pd.DataFrame) -> str:
     names = [str(name) for name in table.columns]
     rows = [["-" if v is None or v == "" else inert(str(v)) for v in record.values()] for record in plain_rows(table)]
     widths = [max(len(row[i]) for row in [names, *rows]) for i in range(len(names))]
-    lines = ["  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip() for row in [names, *rows]]
+    lines = [
+        "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
+        for row in [names, *rows]
+    ]
     return "\n".join(lines)
 
 
@@ -41,7 +44,10 @@ def causes_text(pages: Iterable[Mapping[str, Any]]) -> str:
     """Return the list of causes: id and title."""
     known = list(pages)
     width = max(len(p["id"]) for p in known)
-    return "\n".join(f"{p['id'].ljust(width)}  {p['title']}" for p in known) + "\n\npcapreport causes ID tells one in full."
+    return (
+        "\n".join(f"{p['id'].ljust(width)}  {p['title']}" for p in known)
+        + "\n\npcapreport causes ID tells one in full."
+    )
 
 
 def cause_text(page: Mapping[str, Any]) -> str:
@@ -84,4 +90,6 @@ def _paragraph(heading: str, text: str) -> list[str]:
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    return textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
