@@ -69,7 +69,13 @@ def test_every_file_is_there_and_named(folder: Path) -> None:
 @every_case
 def test_every_case_has_its_script_and_its_line_in_the_read_me(folder: Path) -> None:
     assert folder.name in build.names()
-    assert f"`{folder.name}`" in (CORPUS / "README.md").read_text()
+    case = case_file.load(folder)
+    row = re.search(
+        rf"^\| `{folder.name}` \|.*\| (\w+) \| ([\w, ]+) \|$", (CORPUS / "README.md").read_text(), re.MULTILINE
+    )
+    assert row is not None
+    assert {row[1]} == {connection.reset_by for connection in case.connections}
+    assert set(row[2].split(", ")) == {connection.cause for connection in case.connections}
 
 
 @every_case

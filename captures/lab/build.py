@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from captures.lab import capturing, case_file, cases, network, witnesses
+from captures.lab import capturing, case_file, cases, network, postgres, witnesses
 from captures.lab.lab import Lab, installed
 
 CORPUS = Path(__file__).resolve().parents[1]
@@ -42,6 +42,8 @@ def missing() -> list[str]:
     if os.geteuid() != 0:
         return ["The lab needs root: it makes network namespaces."]
     sentences = [f"The program {program} is not installed." for program in PROGRAMS if not shutil.which(program)]
+    if not postgres.BINARIES.exists():
+        sentences.append("PostgreSQL's server is not installed.")
     return sentences + [sentence for sentence in [witnesses.trace_obstacle()] if sentence]
 
 
