@@ -47,7 +47,7 @@ def _head(item: Item, chapter: Chapter, width: int) -> Iterator[str]:
         ("Address", f"the {item['apparent_sender']}'s" if known(item.get("apparent_sender")) else None),
         ("Who", _who(item, chapter)),
         ("Why", f"{chapter.title}, {sure(item.get('cause_confidence'))} [{item.get('cause')}]"),
-        ("How sure", item.get("band")),
+        ("How sure", story.record(item)),
         (
             "Harm",
             "cannot be known"

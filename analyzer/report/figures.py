@@ -46,6 +46,9 @@ NAMES = {
 }
 MARKS = 500  # beyond this many marks they are counted in bins
 BINS = 120
+# What stands at a tick and at the end of the axis, for ticks of years, months, days, hours, minutes and seconds.
+TICKS = ["%Y", "%Y-%m", "%m-%d", "%m-%d %H:%M", "%H:%M", "%H:%M:%S.%f"]
+DATES = ["", "", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d"]
 LARGEST = 130.0  # points squared: the largest mark that stays in its lane
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 PADDING = 0.06  # of the time shown, on both sides
@@ -216,7 +219,8 @@ def _x(moment: datetime) -> float:
 def _dress(ax: Axes, shown: Marks) -> None:
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    words = {"formats": TICKS, "zero_formats": TICKS, "offset_formats": DATES}
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, **words))  # type: ignore[no-untyped-call]
     ax.set_yticks(range(len(shown.lanes)), [wording.short(wording.inert(lane)) for lane in shown.lanes])
     ax.tick_params(length=0, colors=COLOURS["quiet"], labelcolor=COLOURS["ink"], pad=6)
     ax.tick_params(axis="x", labelcolor=COLOURS["quiet"])
@@ -247,7 +251,7 @@ def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
 def caption(diagnosis: Diagnosis) -> str:
     """Return what the timeline shows and by how much each log's clock was corrected."""
     clocks = [
-        f"{clock.get('source')} by {-clock['offset_seconds']:+g} s".replace("-", "−")
+        f"{clock.get('source')} by {wording.seconds(-clock['offset_seconds'])}"
         for clock in diagnosis.document.get("clocks") or []
         if known(clock.get("offset_seconds"))
     ]

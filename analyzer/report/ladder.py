@@ -55,6 +55,7 @@ class Ladder:
     apparent: str
     rows: list[Row] = field(default_factory=list)
     more_log_lines: int = 0
+    moved: bool = False  # a log line stands after the reset although its uncertain clock puts it just before
     anchors: dict[tuple[str, int], str] = field(default_factory=dict)  # (capture, frame) -> the row's id in the page
 
 
@@ -83,8 +84,15 @@ def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
         for place in range(first, last)
     ]
     lines = [line for line in item.get("log_lines") or [] if known(line.get("lag_seconds"))]
+    spreads = {str(c.get("source")): c.get("spread_seconds") for c in diagnosis.document.get("clocks") or []}
+
+    def place(row: Row) -> float:
+        """Return a row's place in time: a log line follows its reset where its clock is too uncertain to say."""
+        spread = spreads.get(row.source.rpartition(":")[0])
+        return 0.0 if row.kind == "log" and spread is not None and -spread <= row.at < 0 else row.at
+
     rows += [_log(line, writers) for line in lines[:LOG_LINES]]
-    rows.sort(key=lambda row: row.at)  # stable: a log line of the same instant follows its packet
+    rows.sort(key=place)  # stable: a log line of the same instant follows its packet
     opening = _opening(mine, first, start)
     rows = opening + _with_gaps(rows) + _omitted(len(mine) - last)
     return Ladder(
@@ -93,6 +101,7 @@ def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
         reset_by=str(item.get("reset_by")),
         apparent=str(item.get("apparent_sender")),
         rows=rows,
+        moved=any(row.kind == "log" and row.at < 0 == place(row) for row in rows),
         more_log_lines=len(lines) - len(lines[:LOG_LINES]),
         anchors={(row.capture, row.frame): row.anchor for row in rows if row.anchor and row.frame is not None},
     )

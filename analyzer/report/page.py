@@ -11,7 +11,7 @@ import hashlib
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analyzer.report import figures, ladder, story, wording
 from analyzer.report.wording import known
@@ -21,16 +21,29 @@ FULL_CHAPTERS = 20  # incidents told in full; the rest stays in the table
 TABLE_ROWS = 500  # resets in the table: what a browser sorts at once, and a reader reads
 LISTED = 200  # unmatched log lines, notices
 
+
+def prose(text: object) -> Markup:
+    """Return a sentence with what stands between `backticks` as code; everything escaped and inert."""
+    parts = wording.inert(text, keep="\n").split("`")
+    if len(parts) % 2 == 0:  # a backtick of its own: no code
+        return escape("`".join(parts))
+    return Markup("").join(Markup("<code>{}</code>").format(p) if odd % 2 else escape(p) for odd, p in enumerate(parts))
+
+
 FILTERS = {
     "address": wording.address,
     "band": wording.band,
     "count": wording.count,
+    "capital": wording.capital,
     "cut": wording.cut,
     "duration": wording.duration,
     "humanised": wording.humanised,
     "lag": wording.lag,
     "listed": wording.listed,
     "moment": wording.moment,
+    "opening": wording.opening,
+    "seconds": wording.seconds,
+    "prose": prose,
     "probability": wording.probability,
     "share": wording.share,
     "short": wording.short,
@@ -56,7 +69,7 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
     )
     env.filters.update(FILTERS)
     env.tests["known"] = lambda value: not isinstance(value, jinja2.Undefined) and known(value)
-    env.globals.update(span=wording.span, title=story.title, fact=wording.fact)
+    env.globals.update(span=wording.span, title=story.title, record=story.record, fact=wording.fact)
     for constant in ("SIDES", "EMITTERS", "TIES", "WHERE"):
         env.globals[constant] = getattr(wording, constant)
     return env
@@ -90,6 +103,9 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
         "figures": [Markup(figure) for figure in figures.timeline_svgs(diagnosis)],
         "timeline_caption": figures.caption(diagnosis),
         "rows": shown,
+        "spreads": story.spreads(told.document),
+        "troubles": story.troubles(told.document),
+        "remarks": story.troubles(told.document, info=True),
         "row_ids": {row.get("id") for row in shown},
         "incident_of": {member: c.incident.get("id") for c in told.chapters for member in c.members},
         "unknown_signs": story.unknown_signs(told),

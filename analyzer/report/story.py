@@ -195,7 +195,24 @@ def title(cause: object, causes: dict[str, Item]) -> str:
     cause = str(cause)
     if cause == UNEXPLAINED:
         return "No known cause fits"
-    return str(causes.get(cause, {}).get("title") or wording.humanised(cause))
+    return wording.capital(causes.get(cause, {}).get("title") or wording.humanised(cause))
+
+
+def spreads(document: Item) -> dict[str, float]:
+    """Return, per log source, the seconds within which its clock is known."""
+    clocks = get(document, "clocks", [])
+    return {str(c.get("source")): c["spread_seconds"] for c in clocks if known(c.get("spread_seconds"))}
+
+
+def record(item: Item | None) -> str:
+    """Return what the document says about the band of a reset's confidence, beyond the word that is shown anyway."""
+    text = str(get(item, "band", ""))
+    return "" if text.strip(". ").lower() == wording.band(get(item, "confidence"), get(item, "proof")) else text
+
+
+def troubles(document: Item, info: bool = False) -> list[Item]:
+    """Return the notices that weaken a conclusion; with `info`, those that only inform."""
+    return [notice for notice in get(document, "notices", []) if (notice.get("level") == "info") is info]
 
 
 def hosts(chapter: Chapter) -> tuple[str, str]:
@@ -250,14 +267,23 @@ def _contrary(top: Chapter | None) -> str:
     others = top.evidence[1:] if chosen else top.evidence
     if chosen and top.evidence[0].against:
         return _as_missing(top.evidence[0].against[0])
+    shared = {(sign.get("sign"), sign.get("held")) for sign in top.evidence[0].speaks_for} if chosen else set()
     for other in others:
-        if other.speaks_for:
-            return f"For another answer ({other.title}): {other.speaks_for[0].get('sentence')}"
-    return "Nothing that was looked for speaks against it."
+        own = [sign for sign in other.speaks_for if (sign.get("sign"), sign.get("held")) not in shared]
+        if own:
+            return f"{wording.capital(own[0].get('sentence'))}. That would also fit: {other.title}."
+    nothing = "Nothing that was looked for speaks against it."
+    second = next((other for other in top.alternatives if known(other.confidence)), None)
+    return f"{nothing} Next likely: {other_answer(second)}." if second else nothing
+
+
+def other_answer(other: Alternative) -> str:
+    """Return another answer in words: its cause, who would have sent it, how likely it is."""
+    return f"{other.title}, by {wording.SIDES.get(other.reset_by, 'somebody else')} ({wording.probability(other.confidence)})"
 
 
 def _as_missing(item: Item) -> str:
-    sentence = str(item.get("sentence"))
+    sentence = wording.capital(item.get("sentence"))
     return sentence if item.get("held") else f"Expected, and not so: {sentence}"
 
 

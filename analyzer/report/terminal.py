@@ -55,7 +55,7 @@ def lines(diagnosis: Diagnosis, width: int) -> list[Line]:
         out += [("plain", "")]
         out += _facts(told, told.top, width)
         out += _evidence(told.top, width)
-        out += _log_lines(told.top, width)
+        out += _log_lines(told, told.top, width)
         out += _to_do(told.top, width)
     out += _limits(told, width)
     return out
@@ -138,8 +138,8 @@ def _facts(told: Story, top: Chapter, width: int) -> Iterator[Line]:
         yield from labelled("Address", f"the reset carries the {side}'s, {wording.address(reset.get(side))}", width)
     cause = f", {sure(incident['cause_confidence'])}" if known(incident.get("cause_confidence")) else ""
     yield from labelled("Why", f"{told.why}{cause} [{incident.get('cause')}]", width)
-    if known(reset.get("band")):
-        yield from labelled("How sure", str(reset["band"]), width)
+    if story.record(reset):
+        yield from labelled("How sure", story.record(reset), width)
     many = wording.count(incident.get("resets"), top.noun)
     logged = (
         f", {get(incident, 'logged', 0)} with a log line"
@@ -179,16 +179,23 @@ def _evidence(top: Chapter, width: int) -> Iterator[Line]:
         yield "quiet", f"  ? {wording.count(len(best.unseen), 'sign')} could not be seen"
 
 
-def _log_lines(top: Chapter, width: int) -> Iterator[Line]:
+def _log_lines(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     found: list[Item] = get(top.reset, "log_lines", [])
     if not found:
         return
     yield "plain", ""
     yield "title", "Log lines"
+    spreads = story.spreads(told.document)
     for line in found[:LOG_LINES]:
         tie = wording.TIES.get(str(line.get("tie")), str(line.get("tie")))
         place = clean(f"{wording.cut(line.get('source'), 60)}:{line.get('line')}")
-        yield from wrapped(f"{place}, {wording.lag(line.get('lag_seconds'))}; {tie}", width, "    ", "  ", "quiet")
+        yield from wrapped(
+            f"{place}, {wording.lag(line.get('lag_seconds'), spreads.get(str(line.get('source'))))}; {tie}",
+            width,
+            "    ",
+            "  ",
+            "quiet",
+        )
         text = list(wrapped(clean(wording.cut(line.get("text"), 1000)), width - 3, "    ", style="log"))
         yield from text[: TEXT_LINES - 1]
         if len(text) >= TEXT_LINES:
@@ -223,9 +230,7 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
 
 
 def _limits(told: Story, width: int) -> Iterator[Line]:
-    notices = [n for n in get(told.document, "notices", []) if n.get("level") != "info"] or get(
-        told.document, "notices", []
-    )
+    notices = story.troubles(told.document)
     unmatched = get(told.document, "unmatched_log_lines", [])
     if not (notices or unmatched):
         return

@@ -86,6 +86,30 @@ def short(text: object, limit: int = 28) -> str:
     return words if len(words) <= limit else f"{words[: limit // 2]}…{words[-(limit // 2) :]}"
 
 
+def capital(text: object) -> str:
+    """Return a sentence or title with its first letter as a capital."""
+    words = str(text)
+    return words[:1].upper() + words[1:]
+
+
+def opening(text: object, limit: int = 230) -> str:
+    """Return the first sentences of a text, as many as fit; an ellipsis where it goes on."""
+    words = str(text)
+    if len(words) <= limit:
+        return words
+    ends = [match.end(1) for match in re.finditer(r"([.;:])\s", words[:limit])]
+    stop = ends[-1] if ends and ends[-1] > limit // 3 else words.rfind(" ", 0, limit)
+    return words[:stop].rstrip(" ;:,") + " …"
+
+
+def seconds(value: Any) -> str:
+    """Return seconds as a plain decimal number to the microsecond, with a true minus sign: '−32402.7 s'."""
+    if not known(value):
+        return "unknown"
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return f"{'0' if text == '-0' else text} s".replace("-", "−")
+
+
 def known(value: Any) -> bool:
     """Return whether a value says anything: not None, NaN, NA or an empty string."""
     if value is None or isinstance(value, str):
@@ -176,10 +200,12 @@ def duration(seconds: Any) -> str:
     return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min"
 
 
-def lag(seconds: Any) -> str:
-    """Return how a log line stands to its reset in time."""
+def lag(seconds: Any, spread: Any = None) -> str:
+    """Return how a log line stands to its reset in time; a distance below the clocks' own agreement says nothing."""
     if not known(seconds):
         return "at an unknown distance"
+    if known(spread) and abs(seconds) <= spread:
+        return f"at the same time (the clocks agree to {duration(spread)})"
     return f"{duration(abs(seconds))} {'before' if seconds < 0 else 'after'} it" if seconds else "at the same time"
 
 
