@@ -68,8 +68,8 @@ def test_old_pcap_swaps_the_lengths(tshark: str, tmp_path: Path, minor: int) -> 
 
 
 def test_bits_above_the_link_type_are_no_part_of_it(tshark: str, tmp_path: Path) -> None:
-    checked = [Frame(time, data + b"\x01\x02\x03\x04") for time, data, _ in PACKETS]  # FCS of 4 bytes
-    _, chunks = agree(tshark, tmp_path, build.pcap(checked, link=1 | 1 << 26 | 4 << 28), 6)
+    checked = [Frame(time, data + b"\x01\x02\x03\x04") for time, data, _ in PACKETS]  # an FCS of two 16-bit words
+    _, chunks = agree(tshark, tmp_path, build.pcap(checked, link=1 | 1 << 26 | 2 << 28), 6)
     assert chunks[0].link_types == ("Ethernet",)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analyzer.capture.extraction import offloaded as offloaded
     from analyzer.capture.extraction import payloads as payloads
     from analyzer.capture.files import CaptureFile as CaptureFile
+    from analyzer.capture.files import distinct as distinct
     from analyzer.capture.files import find as find
     from analyzer.capture.quality import Tally as Tally
     from analyzer.capture.quality import captures as captures
@@ -26,6 +27,7 @@ _HOMES = {
     "Tally": "quality",
     "captures": "quality",
     "checksums": "extraction",
+    "distinct": "files",
     "extract": "extraction",
     "find": "files",
     "offloaded": "extraction",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer.capture import foreign, pcap, pcapng
-from analyzer.capture.streams import Stream
+from analyzer.capture.streams import Stream, unreadable
 from analyzer.capture.walking import parser_of, stretches
 from analyzer.errors import Notice, UnusableInput
 from analyzer.schema import NO_TIME
@@ -77,14 +77,15 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
     notices: list[Notice] = []
     for given in inputs:
         try:
+            if os.path.isdir(given):
+                notices += _search(Path(given), found)
+                continue
             for path in _expand(given):
                 try:
-                    found.setdefault(path.resolve(), _inspect(path))
+                    _add(path, found)
                 except UnusableInput as trouble:
                     troubles.append(trouble)
                     notices.append(Notice("error", str(path), "", str(trouble)))
-            if Path(given).is_dir():
-                notices += _search(Path(given), found)
         except UnusableInput as trouble:
             troubles.append(trouble)
             notices.append(Notice("error", os.fspath(given), "", str(trouble)))
@@ -94,32 +95,35 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
         rest = len(troubles) - 1
         more = f" ({rest} other {'inputs are' if rest > 1 else 'input is'} unusable, too)" if rest else ""
         raise UnusableInput(str(troubles[0]).removesuffix(".") + more + ".") from troubles[0]
-    named = _named(list(found.values()))
+    named = distinct(list(found.values()))
     return sorted(named, key=lambda file: (file.first is None, file.first or 0)), notices
 
 
 def _expand(given: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield the files that one input names itself; none for a folder."""
-    path = Path(given)
+    """Yield the files that one input names."""
+    path, pattern = Path(given), os.fspath(given)
     try:
-        exists = os.path.lexists(path) or path.exists()
-    except (OSError, ValueError):  # a name that the system does not allow, but a pattern may
-        exists = False
-    if exists:
-        if not path.is_dir():
-            yield path
+        os.lstat(path)
+    except (OSError, ValueError) as error:  # a pattern may well be no valid name
+        if not glob.has_magic(pattern):
+            if pattern == "-":
+                raise UnusableInput("Standard input is not read; write the capture to a file first.") from error
+            if isinstance(error, NotADirectoryError | ValueError):
+                error = FileNotFoundError()
+            raise UnusableInput(unreadable(path, error)) from error
+    else:
+        yield path
         return
-    pattern = os.fspath(given)
-    if glob.has_magic(pattern):
-        matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-        files = [match for match in matches if not match.is_dir()]
-        if not files:
-            raise UnusableInput(f"No file matches {pattern}.")
-        yield from files
-        return
-    if pattern == "-":
-        raise UnusableInput("Standard input is not read; write the capture to a file first.")
-    raise UnusableInput(f"{path} does not exist.")
+    files = [Path(match) for match in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(match)]
+    if not files:
+        raise UnusableInput(f"No file matches {pattern}.")
+    yield from files
+
+
+def _add(path: Path, found: dict[Path, CaptureFile]) -> None:
+    """Add a capture to `found`, where each file is once, however it was named."""
+    file = _inspect(path)
+    found.setdefault(path.resolve(), file)
 
 
 def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
@@ -133,7 +137,7 @@ def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
         raise UnusableInput(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
     for path in paths:
         try:
-            found.setdefault(path.resolve(), _inspect(path))
+            _add(path, found)
             captures += 1
         except _NoCapture:
             passed.append(path.name)
@@ -182,8 +186,11 @@ def _first(stream: Stream, form: str) -> int | None:
     return None
 
 
-def _named(files: Sequence[CaptureFile]) -> list[CaptureFile]:
-    """Return the files with names that differ: the file name, and as many folders before it as that takes."""
+def distinct(files: Sequence[CaptureFile]) -> list[CaptureFile]:
+    """Return the files with names that differ: the file name, and as many folders before it as that takes.
+
+    `find` does so for what it finds; several capture points are told apart by calling this for the files of all of them.
+    """
     parts = [file.path.absolute().parts for file in files]
     depth = [1] * len(files)
     while True:
