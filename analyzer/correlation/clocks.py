@@ -15,16 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from analyzer.correlation.rules import RULES
-from analyzer.correlation.wire import NO_TIME, SECOND, Wire
+from analyzer.correlation.wire import SECOND, Wire
 
 HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
 QUARTER = 900 * SECOND
 PROMPT = 300_000_000  # a line that is written at once is written within this time
 SKEW = 90 * SECOND  # what a pattern may say besides whole quarter hours
-ASSUMED_EARLY, ASSUMED_LATE = (
-    2 * SECOND,
-    5 * SECOND,
-)  # how far a line may stand from its packet when equal clocks are assumed
+REACH = 5 * SECOND  # how long after a packet a line that names no connection may come
+# Where equal clocks are assumed: how far before and after its packet a line may seem to stand, closely or else loosely.
+ASSUMED = ((SECOND // 20, SECOND // 5), (2 * SECOND, REACH))
 ENOUGH, CLEAR = 3, 0.6  # lines that make a pattern; the share of them that a rival offset may have
 SAMPLE = 4000  # lines of one source that are compared
 PAIRS = 4_000_000
@@ -70,7 +69,9 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     """(line, packet) pairs of one connection's name: source, line, kind, difference, step."""
     lives = wire.lives[wire.lives["point"] == wire.point]
     named = lines[lines["has_end"] & lines["event"].isin(["opened", "closed", "reset_received"])]
-    named = named.groupby("source", sort=False, group_keys=False)[named.columns].apply(_thin)
+    size = named.groupby("source")["t"].transform("size")
+    place = named.groupby("source").cumcount()
+    named = named[place % np.maximum(1, -(-size // SAMPLE)) == 0]
     if named.empty or lives.empty:
         return pd.DataFrame({"source": [], "row": [], "kind": [], "difference": [], "step": []})
     named = named.assign(
@@ -92,11 +93,8 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     ]
     pairs = pd.concat(frames, ignore_index=True)
     pairs["difference"] = pairs["t"] - pairs["packet"]
-    return pairs.loc[pairs["difference"].abs() <= HORIZON, ["source", "row", "kind", "difference", "step"]]
-
-
-def _thin(group: pd.DataFrame) -> pd.DataFrame:
-    return group if len(group) <= SAMPLE else group.iloc[:: -(-len(group) // SAMPLE)]
+    near = pairs["difference"].abs() <= HORIZON
+    return pairs.loc[near, ["source", "row", "kind", "difference", "step"]]
 
 
 def _by_identity(source: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any] | None:
@@ -109,16 +107,16 @@ def _by_identity(source: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[st
     if start is None:
         return None
     inside = pairs[(pairs["difference"] >= start) & (pairs["difference"] <= start + window)]
-    for kind in ("opened", "reset", "closed"):
-        sharp = inside.loc[inside["kind"] == kind]
-        if len(sharp):
-            break
-    values = sharp["difference"].to_numpy(dtype=np.int64)
-    step = int(sharp["step"].max())
-    offset = _lower_edge(values, step)
-    spread = max(step // 2, int(np.ptp(values)) // 2)
-    if kind == "closed":
-        offset = int(np.median(values))
+    # both are written after their packet; what closes a session may be written before the last one
+    prompt = inside[inside["kind"] != "closed"]
+    if len(prompt):
+        step = int(prompt["step"].max())
+        offset = _lower_edge(prompt["difference"].to_numpy(dtype=np.int64), step)
+    else:
+        step = int(inside["step"].max())
+        offset = int(inside["difference"].median())
+    sharp = inside[inside["kind"] == ("opened" if (inside["kind"] == "opened").any() else inside["kind"].iloc[0])]
+    spread = max(step // 2, int(np.ptp(sharp["difference"].to_numpy(dtype=np.int64))) // 2)
     support = int(inside["row"].nunique())
     return _row(source, offset, spread, support, "identity", own)
 
@@ -146,12 +144,11 @@ def _densest(differences: Ints, weight: npt.NDArray[np.float64], window: int) ->
     return int(near[0]) if len(near) and near[-1] - near[0] <= window else None
 
 
-def _reset_times(wire: Wire, toward_server: bool | None, own: pd.DataFrame) -> pd.DataFrame:
+def _reset_times(wire: Wire, toward_server: bool | None) -> pd.DataFrame:
     """First reset of each connection and direction, at the measuring point."""
-    resets = wire.resets[wire.resets["point"] == wire.point]
-    if toward_server is not None:
-        resets = resets[resets["from_client"] == toward_server]
-    return resets.drop_duplicates(["connection", "from_client"])
+    at_point = wire.resets["point"] == wire.point
+    wanted = at_point if toward_server is None else at_point & (wire.resets["from_client"] == toward_server)
+    return wire.resets[wanted].drop_duplicates(["connection", "from_client"])
 
 
 def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
@@ -159,9 +156,11 @@ def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     parts = []
     alone = [event for event, rule in RULES.items() if rule.alone]
     lines = own[own["event"].isin(alone)]
-    for writer, toward_server in (("server", True), ("client", False), ("unknown", None)):
-        some = lines[lines["writer"] == writer]
-        resets = _reset_times(wire, toward_server, some)
+    precedes = lines["event"].map({event: rule.precedes for event, rule in RULES.items()}).astype(bool)
+    lines = lines.assign(side=lines["writer"].where(~precedes, "either"))
+    for side, toward_server in (("server", True), ("client", False), ("unknown", None), ("either", None)):
+        some = lines[lines["side"] == side]
+        resets = _reset_times(wire, toward_server)
         if some.empty or resets.empty:
             continue
         keep = max(50, PAIRS // len(resets))
@@ -206,17 +205,19 @@ def _by_pattern(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | 
 
 
 def _assumed(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
-    """Equal clocks but for whole quarter hours, if exactly one such shift lays lines beside resets."""
+    """Equal clocks but for whole quarter hours, if exactly one such shift lays most lines beside resets, closely or else loosely."""
     pairs = _differences(own, wire)
-    shift = (pairs["difference"] + QUARTER // 2) // QUARTER * QUARTER
-    beside = pairs.assign(shift=shift)[lambda f: (f["difference"] - f["shift"]).between(-ASSUMED_EARLY, ASSUMED_LATE)]
-    if (own["zone"] != "unknown").all():
-        printed = beside[beside["shift"] == 0]
-        beside = printed if len(printed) else beside
-    counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
-    if counts.empty or (len(counts) > 1 and counts.iloc[0] == counts.iloc[1]):
-        return None
-    return _row(source, int(counts.index[0]), ASSUMED_LATE, int(counts.iloc[0]), "assumed", own)
+    pairs["shift"] = (pairs["difference"] + QUARTER // 2) // QUARTER * QUARTER
+    pairs["lag"] = pairs["difference"] - pairs["shift"]
+    for early, late in ASSUMED:
+        beside = pairs[(pairs["lag"] >= -early - pairs["step"]) & (pairs["lag"] <= late)]
+        if (own["zone"] != "unknown").all() and (beside["shift"] == 0).any():
+            beside = beside[beside["shift"] == 0]
+        counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
+        if len(counts) == 1 or (len(counts) > 1 and counts.iloc[0] > counts.iloc[1]):
+            row = _row(source, int(counts.index[0]), late, int(counts.iloc[0]), "assumed", own)
+            return row | {"tolerance": int(own["step"].max()) + early, "reach": late}
+    return None
 
 
 def _row(source: str, offset: int, spread: int, support: int, basis: str, own: pd.DataFrame) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def _row(source: str, offset: int, spread: int, support: int, basis: str, own: p
         "assumed": f"only assumed: {count} stand{'s' if support == 1 else ''} beside resets if clocks are equal but for whole quarter hours",
         "given": "given",
     }[basis]
-    early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": ASSUMED_EARLY, "given": 500_000_000}[basis]
+    early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": 0, "given": 500_000_000}[basis]
     step = int(own["step"].max())
     return {
         "source": source,
@@ -244,8 +245,8 @@ def _row(source: str, offset: int, spread: int, support: int, basis: str, own: p
         "basis": "pattern" if basis == "assumed" else basis,
         "sentence": f"{source} is {', '.join(parts)}; {why}.",
         "offset": offset,
-        "tolerance": step + (0 if basis == "assumed" else min(spread, PROMPT)) + early,
-        "reach": ASSUMED_LATE,
+        "tolerance": step + min(spread, PROMPT) + early,
+        "reach": REACH,
     }
 
 
@@ -261,6 +262,3 @@ def _unknown(source: str) -> dict[str, Any]:
         "too few lines stand in a pattern that fits its resets in only one way.",
         "offset": pd.NA, "tolerance": pd.NA, "reach": pd.NA,
     }  # fmt: skip
-
-
-__all__ = ["NO_TIME", "estimate_clocks"]

@@ -23,6 +23,9 @@ def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> p
     out["time"] = pd.to_datetime(left["time"].astype("Int64"), utc=True)
     reason = pd.Series(pd.NA, index=left.index, dtype="object")
     reason[left["offset"].isna()] = _CLOCK
+    for writer in ("client", "server"):
+        if not (wire.resets["from_client"] == (writer == "server")).any():
+            reason[left["offset"].isna() & (left["writer"] == writer)] = f"the capture shows no reset toward a {writer}"
     timed = left[left["offset"].notna()].astype({"time": "int64", "tolerance": "int64"})
     reason = reason.fillna(_outside(timed, wire))
     reason = reason.fillna(_strangers(timed, wire))
@@ -75,8 +78,8 @@ def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.Series:
         direction = toward_writer(pairs["writer"], pairs["swapped"])
         toward = last_reset(pairs, wire, "connection", direction)
         away = last_reset(pairs, wire, "connection", ~direction)
-        for i, pair in enumerate(pairs.itertuples()):
-            out[pair.row] = _story(pair, int(toward.iloc[i]), int(away.iloc[i]))
+        stories = [_story(pair, int(t), int(a)) for pair, t, a in zip(pairs.itertuples(), toward, away, strict=True)]
+        out.loc[pairs["row"].to_numpy()] = stories
     rest = out.isna()
     out[rest] = [
         f"no connection from {ip} port {port} is in the capture at that time"

@@ -48,7 +48,7 @@ RULES: dict[str, Rule] = {
     "shutdown": Rule(ANY, precedes=True),
     "crash": Rule(ANY, precedes=True),
     "out_of_memory": Rule(ANY, precedes=True),
-    "rejected": Rule(ANY, precedes=True),
+    "rejected": Rule(ANY, precedes=True, alone=True),
     "protocol_error": Rule(ANY, precedes=True),
     "closed": Rule(ANY),
 }

@@ -155,10 +155,10 @@ def _end(ip: object, port: object) -> str:
     return f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}"
 
 
-def _process_sentence(process: object, named_by: Any, ip: object, port: object, lines: pd.DataFrame) -> str:
+def _process_sentence(process: Any, named_by: Any, ip: object, port: object, lines: pd.DataFrame) -> str:
     if pd.isna(named_by):
         return f"process {process} served {_end(ip, port)}"
-    text, line = str(lines.at[named_by, "text"]), lines.at[named_by, "line"]
+    text, line = str(lines.at[named_by, "text"]), int(lines.at[named_by, "line"])  # type: ignore[arg-type]
     body = _BODY.search(text)
     return f'process {process} logged "{(body[1] if body else text)[:160]}" at line {line}'
 
@@ -191,13 +191,15 @@ def _fitting(lines: pd.DataFrame, targets: pd.DataFrame, keys: list[str]) -> pd.
     """Candidates by time and keys that rules and direction allow: row, target, lag, ending."""
     pairs = candidates(lines, targets, keys)
     if pairs.empty:
-        return pairs.assign(ending=pd.Series(dtype="string"))
+        return pd.DataFrame({"row": [], "target": [], "lag": [], "ending": []}, dtype="int64")
     line, target = lines.set_index("row").loc[pairs["row"]], targets.loc[pairs["target"]]
-    direction = toward_writer(line["writer"], False)
+    # why the writer closed stands before a reset of either side
+    direction = toward_writer(line["writer"], False).mask(line["precedes"].astype(bool))
     from_client = target["from_client"].set_axis(line.index)
     same = (direction == from_client).fillna(True)  # a silence has no direction, an unknown writer no side
     kind = [kind in kinds for kind, kinds in zip(target["kind"], line["kinds"], strict=True)]
-    return pairs.assign(ending=target["ending"].to_numpy())[same.to_numpy(dtype=bool) & np.array(kind)]
+    pairs["ending"] = target["ending"].to_numpy()
+    return pairs.loc[same.to_numpy(dtype=bool) & np.array(kind)]
 
 
 def _by_host(lines: pd.DataFrame, wire: Wire, named: pd.DataFrame) -> pd.DataFrame:
@@ -249,7 +251,7 @@ def _by_time(lines: pd.DataFrame, wire: Wire, tied: pd.DataFrame, all_lines: pd.
         both["tie_sentence"] = [
             sentence
             if row == leader
-            else f"process {process} wrote it together with line {all_lines.at[leader, 'line']}, which is tied by time"
+            else f"process {process} wrote it together with line {int(all_lines.at[leader, 'line'])}, which is tied by time"
             for row, leader, process in zip(both["row"], both["leader"], both["process"], strict=True)
         ]
         found.append(both.assign(tie="time"))

@@ -5,5 +5,6 @@
 
 from analyzer.logs.opening import open_logs
 from analyzer.logs.reader import LogSource, formats, read_logs
+from analyzer.logs.tables import from_frame
 
-__all__ = ["LogSource", "formats", "open_logs", "read_logs"]
+__all__ = ["LogSource", "formats", "from_frame", "open_logs", "read_logs"]

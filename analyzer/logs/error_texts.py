@@ -40,8 +40,8 @@ def _bare(text: str) -> str:
 
 
 @cache
-def error_event(text: str) -> str:
-    """The event of `schema.EVENTS` that the error text stands for; 'reset_or_eof' when it is not known.
+def error_event(text: str) -> str | None:
+    """The event of `schema.EVENTS` that the error text stands for; None when it is not known.
 
     `text` may carry more than the system's words: "[Errno 104] Connection reset by peer".
     """
@@ -53,4 +53,4 @@ def error_event(text: str) -> str:
         if known in bare:
             return event
     number = _NUMBER.search(text[:1000])
-    return numbers.get(int(number[1] or number[2]), "reset_or_eof") if number else "reset_or_eof"
+    return numbers.get(int(number[1] or number[2])) if number else None

@@ -11,20 +11,21 @@ import gzip
 import lzma
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from analyzer.errors import UnusableInput
 from analyzer.logs.reader import LogSource
 
 _LOOK = 4096  # bytes that are looked at
-_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a")
 _KINDS = {
     b"\x7fELF": "a program", b"MZ": "a Windows program", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive: unpack it first", b"ElfFile\x00": "a Windows event log: export it as text first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first", b"SQLite format 3\x00": "a database", b"LPKSHHRH": "a systemd journal: write it out with journalctl first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first", b"SQLite format 3\x00": "a database",
+    b"LPKSHHRH": "a systemd journal: write it out with journalctl first",
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def _open(path: Path) -> BinaryIO:
         raise UnusableInput(f"{path} cannot be read: {error.strerror or error}.") from None
     for magic, unpack in _PACKED.items():
         if start.startswith(magic):
-            return _unpacked(path, cast(BinaryIO, unpack(stream, "rb")))
+            return _unpacked(path, cast(BinaryIO, unpack(stream)))
     _refuse_binary(path, start)
     return stream
 

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from analyzer.logs.log_format import Head, LogFormat, Message, Sample
+from analyzer.logs.log_format import Head, LogFormat, Sample, messages_of, samples_of
 
 _DATA: dict[str, Any] = json.loads(Path(__file__).with_name("postgresql_messages.json").read_text(encoding="utf-8"))
 SEVERITIES: dict[str, str] = _DATA["severities"]
@@ -139,27 +139,8 @@ def _address(text: str) -> str | None:
     return str(mapped or address)
 
 
-MESSAGES = tuple(
-    Message(
-        id=entry["id"],
-        event=entry["event"],
-        pattern=text["pattern"],
-        literals=tuple(text["literals"]),
-        proves=entry["proves"],
-        writer=entry["writer"],
-        verified=text["verified"],
-        language=text["language"],
-    )
-    for entry in _DATA["messages"]
-    for text in entry["texts"]
-)
-
-SAMPLES = tuple(
-    Sample(text=sample["text"], message=entry["id"], event=sample["event"], fields=sample["fields"])
-    for entry in _DATA["messages"]
-    for text in entry["texts"]
-    for sample in text["samples"]
-) + (
+SAMPLES = (
+    *samples_of(_DATA["messages"]),
     Sample(
         "2026-11-20 18:33:26.867 JST [21652] shop@orders LOG:  unexpected EOF on client connection with an open transaction",
         "end_in_transaction",
@@ -194,7 +175,7 @@ FORMAT = LogFormat(
     id="postgresql",
     title="PostgreSQL server log (stderr with any prefix, csvlog, jsonlog)",
     reference="https://www.postgresql.org/docs/current/runtime-config-logging.html",
-    messages=MESSAGES,
+    messages=messages_of(_DATA["messages"]),
     samples=SAMPLES,
     head=head,
     anchored=True,

@@ -13,7 +13,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ from analyzer.errors import Notice
 from analyzer.logs import encodings, timestamps
 from analyzer.logs.addresses import Ends, address, ends_named
 from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
-from analyzer.logs.log_format import BY_ERROR, LogFormat, Message
+from analyzer.logs.log_format import BY_ERROR, Head, LogFormat, Message
 from analyzer.logs.prefilter import LiteralFilter
 from analyzer.logs.processes import add_addresses
 from analyzer.schema import LOG_LINES
@@ -263,46 +263,68 @@ def _entry(
     return row | {
         "source": name,
         "line": line,
-        "text": lines[0][:TEXT_LIMIT].replace("\t", " "),
+        "text": _shown(lines[0]),
         "written": pd.Timestamp(written, unit="ns", tz="UTC"),
         "zone": zone,
         "resolution": stamp.resolution / 1e9,
     }
 
 
-def _recognise(lines: list[str], candidates: Sequence[tuple[int, int]], year: int) -> dict[str, Any] | None:
-    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time."""
+def recognise_text(text: str) -> dict[str, Any] | None:
+    """The fields of one message whose time is known from elsewhere; it may lack what its writer prints before it."""
+    lines = [encodings.clean(part) for part in text[: encodings.LINE_LIMIT].split("\n")]
+    index = _index()
+    hits = {literal for _, literal in index.literals.find("\n".join(lines).encode("utf-8", "replace"))}
+    candidates = sorted({pair for literal in hits for pair in index.messages[literal]})
+    row = _recognise(lines, candidates, 1970) or _recognise(lines, candidates, 1970, bare=True)
+    if row is not None:
+        del row["stamp"]
+        row["text"] = _shown(lines[0])
+    return row
+
+
+def _shown(line: str) -> str:
+    return line[:TEXT_LIMIT].replace("\t", " ")
+
+
+def _recognise(
+    lines: list[str], candidates: Sequence[tuple[int, int]], year: int, bare: bool = False
+) -> dict[str, Any] | None:
+    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time. `bare`: nothing stands before messages."""
     flat = " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
+    shift = len(lines[0]) - len(lines[0].lstrip())
     for f, log_format in enumerate(formats()):
-        head = log_format.head(lines[0] if log_format.anchored else flat)
+        wanted = [log_format.messages[m] for g, m in candidates if g == f]
+        if not wanted:
+            continue
+        head = Head(body=0) if bare else log_format.head(lines[0].strip() if log_format.anchored else flat)
         if head is None:
             continue
         if head.continued:
             return None
-        for message in (log_format.messages[m] for g, m in candidates if g == f):
-            # an entry's first line is unchanged by joining, apart from blanks at its ends
-            start = head.body - (len(lines[0]) - len(lines[0].lstrip())) if log_format.anchored else 0
-            match = message.regex.match(flat, max(start, 0)) if log_format.anchored else message.regex.search(flat)
-            if match:
-                stamp = timestamps.find(lines[0], year, head.body if log_format.anchored else timestamps.REACH)
-                return (
-                    _fields(log_format, message, match, flat)
-                    | _head_fields(head)
-                    | {"stamp": stamp}
-                    | _named(message, match, head, flat)
-                )
+        for message in wanted:
+            match = message.regex.match(flat, head.body) if log_format.anchored else message.regex.search(flat)
+            event = _event(message, match) if match else None
+            if match and event:
+                stamp = timestamps.find(lines[0], year, head.body + shift if log_format.anchored else timestamps.REACH)
+                said = _said(log_format, message, event)
+                named = _named(message, match, head, None if log_format.anchored else flat)
+                return said | _head_fields(head) | {"stamp": stamp} | named
         if head.exclusive:
             return None
     return None
 
 
-def _fields(log_format: LogFormat, message: Message, match: re.Match[str], flat: str) -> dict[str, Any]:
-    event, proves = message.event, message.proves
-    if event == BY_ERROR:
-        event = error_event(match["error"])
+def _event(message: Message, match: re.Match[str]) -> str | None:
+    return (error_event(match["error"]) or message.unknown_error) if message.event == BY_ERROR else message.event
+
+
+def _said(log_format: LogFormat, message: Message, event: str) -> dict[str, Any]:
+    proves = message.proves
+    if message.event == BY_ERROR:
         proves = f"{proves}: {EVENT_SENTENCES[event]}"
     if message.verified == "unverified":
-        proves += " (this wording has not been seen by us)"
+        proves += " (this wording is not verified)"
     return {
         "format": log_format.id,
         "message": message.id,
@@ -312,40 +334,25 @@ def _fields(log_format: LogFormat, message: Message, match: re.Match[str], flat:
     }
 
 
-def _head_fields(head: Any) -> dict[str, Any]:
+def _head_fields(head: Head) -> dict[str, Any]:
     names = ("severity", "pid", "session", "user", "database")
     return {name: getattr(head, name) for name in names}
 
 
-def _named(message: Message, match: re.Match[str], head: Any, flat: str) -> dict[str, Any]:
-    """What the message itself names; it goes before the head, except that a head knows its own process's client."""
-    group = match.groupdict()
-    out: dict[str, Any] = {name: group[name] for name in ("user", "database") if group.get(name)}
-    if group.get("pid"):
+def _named(message: Message, match: re.Match[str], head: Head, text: str | None) -> dict[str, Any]:
+    """What the message names, and its head; where neither names an end, any ends in `text`."""
+    group = {name: value for name, value in match.groupdict().items() if value}
+    out: dict[str, Any] = {name: group[name] for name in ("user", "database") if name in group}
+    if "pid" in group:
         out["pid"] = int(group["pid"])
-    ends: Ends
-    if "client_ip" in group or "server_ip" in group or head.client_ip:
-        ends = Ends(
-            address(group.get("client_ip")),
-            _port(group.get("client_port")),
-            address(group.get("server_ip")),
-            _port(group.get("server_port")),
-        )
-        if ends.client_ip is None and head.client_ip:
-            ends = Ends(head.client_ip, head.client_port, ends.server_ip, ends.server_port)
-        elif ends.client_ip == head.client_ip and ends.client_port is None:
-            ends = Ends(ends.client_ip, head.client_port, ends.server_ip, ends.server_port)
-    elif message.id.startswith("any_"):
-        ends, writer = ends_named(flat, message.writer)
-        out["writer"] = writer
-    else:
-        ends = Ends()
-    out |= {
-        "client_ip": ends.client_ip,
-        "client_port": ends.client_port,
-        "server_ip": ends.server_ip,
-        "server_port": ends.server_port,
-    }
+    server = address(group.get("server_ip")) or address(group.get("server_name"))
+    client, client_port = address(group.get("client_ip")), _port(group.get("client_port"))
+    if head.client_ip and client in (None, head.client_ip) and client_port is None:
+        client, client_port = head.client_ip, head.client_port
+    ends = Ends(client, client_port, server, _port(group.get("server_port")) if server else None)
+    if ends == Ends() and text is not None:
+        ends, out["writer"] = ends_named(text, message.writer)
+    out |= asdict(ends)
     if ends.client_ip or ends.server_ip:
         out["address_basis"] = "line"
     return out

@@ -11,7 +11,20 @@ import re
 from calendar import isleap, timegm
 from dataclasses import dataclass
 
-MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+MONTHS = {
+    "jan": 1,
+    "feb": 2,
+    "mar": 3,
+    "apr": 4,
+    "may": 5,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "oct": 10,
+    "nov": 11,
+    "dec": 12,
+}
 
 # Abbreviations that mean one offset, in minutes. IST, CST, BST and AST mean several and are read as no zone at all.
 ABBREVIATIONS = {
@@ -36,7 +49,12 @@ FORMS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
     (name, re.compile(pattern), rank)
     for name, pattern, rank in (
         ("ymd_zone", rf"(?<![\d.]){_YMD} {_HMS}(?:[.,](?P<f>\d{{1,9}}))? ?(?P<z>(?:{_NAMES})(?![A-Za-z])|{_OFFSET}(?!\d)|<{_OFFSET}>)", 0),
-        ("epoch_key", r'(?:^|"(?:ts|time|timestamp|epoch|t)"\s?:\s?"?|\b(?:ts|time)=|(?<![\w.:/])(?=1\d{9}\.\d{3}(?!\d)))(?P<epoch>1\d{9}(?:\.\d{1,9}|\d{9}|\d{6}|\d{3})?)(?![\d.])', 0),
+        (
+            "epoch",
+            r'(?:^|"(?:ts|time|timestamp|epoch|t)"\s?:\s?"?|\b(?:ts|time)=|(?<![\w.:/])(?=1\d{9}\.\d{3}(?!\d)))'
+            r"(?P<epoch>1\d{9}(?:\.\d{1,9}|\d{9}|\d{6}|\d{3})?)(?![\d.])",
+            0,
+        ),
         ("journal", r'"__REALTIME_TIMESTAMP"\s?:\s?"(?P<epoch>\d{16})"', 1),
         ("ymd", rf"(?<![\d.]){_YMD} {_HMS}(?:[.,](?P<f>\d{{1,9}}))?(?![\d:])", 0),
         ("ymd_padded", rf"(?<![\d.]){_YMD} (?P<H> \d):(?P<M>\d\d):(?P<S>\d\d)(?![\d:])", 0),
