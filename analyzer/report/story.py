@@ -273,7 +273,7 @@ def _contrary(top: Chapter | None) -> str:
         if own:
             return f"{wording.capital(own[0].get('sentence'))}. That would also fit: {other.title}."
     nothing = "Nothing that was looked for speaks against it."
-    second = next((other for other in top.alternatives if known(other.confidence)), None)
+    second = next((other for other in top.alternatives if known(other.confidence) and other.cause != UNEXPLAINED), None)
     return f"{nothing} Next likely: {other_answer(second)}." if second else nothing
 
 
