@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analyzer.errors import PcapreportError, UsageError
+from analyzer.errors import PcapreportError, UnusableInput, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=True,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Find out which side reset a TCP connection, and why: from packet captures and logs, with evidence that can be checked by hand.",
 )
 
 NOTHING_HARMFUL, HARMFUL, UNUSABLE, INTERNAL = 0, 1, 2, 3  # exit statuses, a contract
+INTERRUPTED = 130  # what shells say of a program ended by Ctrl-C: 128 + SIGINT
 
 RESET_COLUMNS = ["time", "capture", "frame", "stream", "client", "server", "apparent_sender", "reset_by", "confidence", "cause", "harmless"]
 LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
@@ -46,6 +47,14 @@ Host = Annotated[str | None, typer.Option(metavar="IP", help="Only connections o
 Port = Annotated[int | None, typer.Option(metavar="N", help="Only connections of this port.")]
 Zone = Annotated[str | None, typer.Option("--log-timezone", metavar="TZ", help="Zone of log lines that print none: Asia/Tokyo or +09:00.")]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
+
+
+@app.callback(invoke_without_command=True)
+def begin(context: typer.Context) -> None:  # noqa: D103 (its text would replace the help above)
+    if context.invoked_subcommand is None:
+        raise UsageError(
+            "Name a command, for example `pcapreport analyze dump.pcap --log postgresql.log`; `pcapreport --help` lists them."
+        )
 
 
 @app.command()
@@ -68,17 +77,25 @@ def analyze(
     """
     from analyzer.pipeline import analyze as run
 
+    document = None if json_to in (None, "-") else Path(json_to)
+    folder = Path("reports")
+    _writable(output or (folder / "report.html" if json_to is None else None), "<")
+    _writable(document, "{")
+    if output is not None and document is not None and output.absolute() == document.absolute():
+        raise UsageError(f"The report and the result document cannot both be {output}.")
     with _progress() as progress:
         d = run(
             captures or (), log or (), at=_points(at), around=around, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
         )  # fmt: skip
-    if json_to is not None:
-        _write_json(d, json_to)
+    if json_to == "-":
+        _json(d.to_json())
+    elif document is not None:
+        _save(d.to_json, document)
     if output is None and json_to is None:
-        output = Path("reports") / f"{_report_name(d)}.html"
+        output = folder / f"{_report_name(d)}.html"
     if output is not None:
-        d.to_html(output)
+        _save(d.to_html, output)
     if json_to != "-":
         _show(d)
         if output is not None:
@@ -146,11 +163,12 @@ def logs(
 ) -> int:
     """Show what was recognised in these logs."""
     from analyzer import pipeline
+    from analyzer.report.wording import inert
 
     table, notices = pipeline.recognised(files, log_timezone)
     _table(table if as_json else table[LOG_COLUMNS], as_json)
     for notice in notices:
-        _err(f"{notice.source}: {notice.sentence}\n")
+        _err(inert(f"{notice.source}: {notice.sentence}") + "\n")
     return NOTHING_HARMFUL
 
 
@@ -205,11 +223,31 @@ def _report_name(d: Diagnosis) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "report"
 
 
-def _write_json(d: Diagnosis, target: str) -> None:
-    if target == "-":
-        _out(d.to_json())
-    else:
-        d.to_json(target)
+def _writable(path: Path | None, begins: str) -> None:
+    """Refuse, before the work, a target that cannot be written or that is somebody's file: ours begin with `begins`."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it.")
+    try:
+        with open(path, "rb") as file:
+            first = file.read(1)
+    except OSError:  # most often it does not exist; other trouble shows when it is written
+        first = b""
+    if first not in (b"", begins.encode()):
+        raise UsageError(f"{path} exists and was not written by pcapreport, so it is not overwritten; name another file.")
+    folder = next((p for p in path.absolute().parents if p.exists()), Path(path.anchor))
+    if not folder.is_dir():
+        raise UsageError(f"{path} cannot be written: {folder} is not a folder.")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: the folder {folder} may not be changed by you.")
+
+
+def _save(write: Callable[[Path], str], path: Path) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _show(d: Diagnosis) -> None:
@@ -226,7 +264,17 @@ def _show(d: Diagnosis) -> None:
 def _table(table: pd.DataFrame, as_json: bool) -> None:
     from analyzer.report import listing
 
-    _out((json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) if as_json else listing.table_text(table)) + "\n")
+    if as_json:
+        _json(json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
+    else:
+        _out(listing.table_text(table) + "\n")
+
+
+def _json(text: str) -> None:
+    """Write JSON to standard output; letters that its encoding may lack as escapes, so that nothing is lost."""
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        text = json.dumps(json.loads(text), indent=1) + "\n"
+    _out(text)
 
 
 def _out(text: str) -> None:
@@ -238,10 +286,19 @@ def _err(text: str) -> None:
 
 
 def _write(stream: Any, text: str) -> None:
-    """Write text whatever the console's encoding can show (cp932, cp936): the rest becomes '?'."""
+    """Write text whatever the console's encoding can show (cp932, cp936): the rest becomes '?'.
+
+    A reader that went away (`pcapreport resets ... | head`) is no error: the rest of the text goes nowhere.
+    """
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
-    stream.flush()
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        # What is left in the stream's buffer would raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL of a closed pipe
+            raise UnusableInput(f"Standard output cannot be written: {error.strerror or error}.") from error
 
 
 @contextmanager
@@ -263,32 +320,33 @@ def main() -> None:
     """Run the command and leave with its exit status; an error is one sentence, never a traceback."""
     try:
         status = app(standalone_mode=False)
+        if status == INTERRUPTED:  # some versions of typer make Ctrl-C a status, others an exception
+            raise KeyboardInterrupt
     except PcapreportError as error:
-        _err(f"pcapreport: {error}\n")
-        status = UNUSABLE
-    except BrokenPipeError:  # the reader of our output went away: `pcapreport resets … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = NOTHING_HARMFUL
-    except KeyboardInterrupt:
-        _err("pcapreport: interrupted; nothing was written.\n")
-        status = UNUSABLE
+        status = _complain(str(error), UNUSABLE)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _complain("interrupted.", INTERRUPTED)
     except Exception as error:
         status = _usage_or_internal(error)
     sys.exit(status or NOTHING_HARMFUL)
 
 
 def _usage_or_internal(error: Exception) -> int:
-    import click
-
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, click.ClickException):
-        _err(f"pcapreport: {error.format_message()} (pcapreport --help tells more)\n")
-        return UNUSABLE
+    if hasattr(error, "format_message"):  # a usage error of click, which some versions of typer carry inside
+        sentence = error.format_message().strip().rstrip(".")
+        return _complain(f"{sentence} (`pcapreport --help` tells more).", UNUSABLE)
     if os.environ.get("PCAPREPORT_TRACEBACK"):
         raise error
-    _err(
-        f"pcapreport: internal error: {type(error).__name__}: {error}. "
-        "Please report it; with PCAPREPORT_TRACEBACK=1 in the environment the place is shown.\n"
+    return _complain(
+        f"internal error: {type(error).__name__}: {error}. "
+        "Please report it; with PCAPREPORT_TRACEBACK=1 in the environment the place is shown.",
+        INTERNAL,
     )
-    return INTERNAL
+
+
+def _complain(sentence: str, status: int) -> int:
+    """Write one line to standard error, whatever names and bytes are in it."""
+    from analyzer.report.wording import inert
+
+    _err(f"pcapreport: {inert(sentence)}\n")
+    return status

@@ -155,6 +155,7 @@ def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress
             if progress:
                 progress("reading", done, total)
         tables.append(capture.captures(tallies))
+        notices.extend(_nothing(point, tables[-1]))
         traffic = connections.close(state, tables[-1])
         next_connection += len(traffic.connections)
         wanted = connections.wanted(traffic)
@@ -231,6 +232,15 @@ def _points(captures: Paths, at: Mapping[str, Paths] | None) -> tuple[dict[str, 
         points[point] = [replace(f, name=f"{point}:{f.name}") if f.name in taken else f for f in files]
         taken.update(f.name for f in files)
     return points, notices
+
+
+def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
+    """Return the notice for a capture point that holds packets but no TCP."""
+    packets = int(captures["packets"].sum())
+    if not packets or captures["segments"].sum():
+        return []
+    left = "; what looked like TCP could not be read" if captures["unreadable"].sum() else ""
+    return [Notice("warning", point, "", f"No packet could be read as TCP ({packets:,} in all), so there is nothing to judge{left}.")]
 
 
 def _all_endings(survey: Survey) -> pd.DataFrame:
