@@ -89,7 +89,8 @@ def _evaluate(
         score = pair.cause.prior[pair.origin] + weights.sum(axis=1).astype(float)
         needed = np.array([sign.needed for sign in pair.signs])
         score[((outcomes == 0) & needed).any(axis=1)] = OUT
-        score[~endings["kind"].isin(pair.cause.kinds).to_numpy(dtype=bool)] = OUT
+        possible = endings["kind"].isin(pair.cause.kinds) & ((endings["kind"] == "reset") == (pair.origin != "none"))
+        score[~possible.to_numpy(dtype=bool)] = OUT
         pairs.append(pair)
         held.append(outcomes)
         counted.append(weights)
@@ -159,7 +160,7 @@ def _findings(
             why[pair.cause.id] = why.get(pair.cause.id, 0.0) + p
         best_who = max(who, key=lambda name: (who[name], name))
         proof = _proof(ending, best_who) if ending.kind == "reset" else None
-        sure = min(who[best_who], CAP_PROOF if proof else CAP_INFERENCE)
+        sure = CAP_PROOF if proof else min(who[best_who], CAP_INFERENCE)
         backed = max((int(s) for pair, s in zip(pairs, support[position], strict=True) if _who(pair.origin, ending.apparent_sender) == best_who), default=0)
         named = best_who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
         in_question = [pair for pair, p in zip(pairs, row, strict=True) if p > 0 and (not named or _who(pair.origin, ending.apparent_sender) == best_who)]

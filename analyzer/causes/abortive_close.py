@@ -1,6 +1,6 @@
 """A program threw its connection away: linger 0, disconnect, or an administrator's socket kill."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
 
 CAUSE = Cause(
     id="abortive_close",
@@ -22,7 +22,7 @@ CAUSE = Cause(
     ),
     signs=(
         Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-06", needed=True),
-        Sign("connected", "the handshake was over", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-06", needed=True),
+        Sign("connected", "the handshake was over", lambda e: ~shaking_hands(e), 0, source="CAUSE-06", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
              lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
         Sign("nothing_arriving", "nothing of {peer} was arriving: its last payload came {since_peer_data} before",

@@ -1,6 +1,6 @@
 """What a cause is: a list of signs, and the prose that makes it useful.
 
-Lives here: `Cause`, `Sign`, `Origin` and the three helpers that signs are made of (`all_of`, `any_of`, `known`).
+Lives here: `Cause`, `Sign`, `Origin` and the helpers that signs are made of (`all_of`, `any_of`, `known`, `shaking_hands`).
 Never here: a particular cause (one file each, beside this one), or any summing of weights (diagnosis.py).
 """
 
@@ -82,6 +82,11 @@ class Cause:
 def known(condition: pd.Series[bool], seen: pd.Series[bool]) -> pd.Series[bool]:
     """Return the condition where `seen` is true, NA elsewhere."""
     return condition.astype("boolean").mask(~seen.astype("boolean").fillna(False))
+
+
+def shaking_hands(e: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether the handshake was not over; NA where the stage is unknown."""
+    return known(e["stage"].isin(["syn", "syn_ack"]), e["stage"].notna())
 
 
 def all_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:

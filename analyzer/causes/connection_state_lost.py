@@ -1,6 +1,6 @@
 """The one who answered did not know the connection any more."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, shaking_hands
 
 CAUSE = Cause(
     id="connection_state_lost",
@@ -18,7 +18,7 @@ CAUSE = Cause(
     confirm="On the host: uptime and the service's start time, `nstat -az TcpOutRsts`, the tracepoint tcp:tcp_send_reset with NO_SOCKET. On devices: failover and flush logs.",
     signs=(
         Sign("bare_answer", "it is the stateless answer to a packet of an established connection",
-             lambda e: all_of(e["answers_trigger"], e["trigger_had_ack"], ~e["stage"].isin(["syn", "syn_ack"])), 10,
+             lambda e: all_of(e["answers_trigger"], e["trigger_had_ack"], ~shaking_hands(e)), 10,
              source="SHAPE-1, CAUSE-14", needed=True, cites=("trigger_frame", "frame")),
         Sign("no_fin", "{sender} had not closed within the capture", lambda e: ~e["sender_fin"], 3, source="CAUSE-14", needed=True),
         Sign("refused_next", "the next attempt was refused: the service was gone", lambda e: e["retry_refused"], 6, 0, source="CAUSE-14"),

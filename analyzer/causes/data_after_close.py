@@ -1,6 +1,6 @@
 """One side had closed; the other went on talking and was answered with a reset."""
 
-from analyzer.causes.cause import Cause, Sign
+from analyzer.causes.cause import Cause, Sign, known
 
 CAUSE = Cause(
     id="data_after_close",
@@ -23,7 +23,7 @@ CAUSE = Cause(
              cites=("trigger_frame",)),
         Sign("exact_answer", "the reset is the exact answer to it", lambda e: e["answers_trigger"], 6, -6, source="SHAPE-1",
              cites=("trigger_frame", "frame")),
-        Sign("announced", "the server had said why it was leaving", lambda e: e["server_goodbye"].notna(), -4, source="server_timeout explains more"),
+        Sign("announced", "the server had said why it was leaving", lambda e: known(e["server_goodbye"].notna(), e["application"].notna()), -4, source="server_timeout explains more"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

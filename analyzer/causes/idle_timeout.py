@@ -1,6 +1,6 @@
 """A device between the two forgot an idle connection and answered the next packet with a reset."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, shaking_hands
 
 CAUSE = Cause(
     id="idle_timeout",
@@ -24,7 +24,7 @@ CAUSE = Cause(
         Sign("answers_after_silence", "it answers the first packet after {idle_gap} of silence",
              lambda e: all_of(e["answers_trigger"], e["idle_gap"] >= 1.0), 10, source="CAUSE-10", needed=True, cites=("trigger_frame", "frame")),
         Sign("no_fin", "{sender} had not closed", lambda e: ~e["sender_fin"], 3, source="CAUSE-10", needed=True),
-        Sign("connected", "the connection had been in use", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-10", needed=True),
+        Sign("connected", "the connection had been in use", lambda e: ~shaking_hands(e), 0, source="CAUSE-10", needed=True),
         Sign("longer_than_survived", "it is longer than any silence this path survived ({path_survived})",
              lambda e: e["idle_gap"] > e["path_survived"], 3, -10, source="D.2 step 3"),
         Sign("again_and_again", "{path_failures} connections of this path ended after such a silence",

@@ -1,6 +1,6 @@
 """Somebody on the way forged a reset into a connection that both ends still used."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, shaking_hands
 
 CAUSE = Cause(
     id="injected_reset",
@@ -25,9 +25,9 @@ CAUSE = Cause(
              lambda e: all_of(e["seq_delta"] != 0, ~e["answers_trigger"]), 4, 0, source="DATA_SEQ_RST, RST_SEQ_CHANGE"),
         Sign("went_on", "both ends went on as if nothing had happened", lambda e: any_of(e["data_after_reset"]), 6, -2, source="RST_SEQ_DATA"),
         Sign("victim_answered", "the other end's later reset answers a packet: the victim's own, a consequence",
-             lambda e: e["other_reset_frame"].notna(), 3, 0, source="CAUSE-23 note", cites=("frame", "other_reset_frame")),
+             lambda e: known(e["other_reset_frame"].notna(), e["copies"].notna()), 3, 0, source="CAUSE-23 note", cites=("frame", "other_reset_frame")),
         Sign("sender_closed", "{sender} had closed its side before", lambda e: e["sender_fin"], -10, source="CAUSE-08"),
-        Sign("handshake", "it met the handshake: refusing and rejecting look like this", lambda e: e["stage"].isin(["syn", "syn_ack"]), -6,
+        Sign("handshake", "it met the handshake: refusing and rejecting look like this", lambda e: shaking_hands(e), -6,
              source="CAUSE-02"),
     ),
     prior={"path": -8},

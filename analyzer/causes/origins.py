@@ -60,6 +60,7 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
         Sign("left_its_host", _LEFT, _left_its_host, PROOF // 2, -PROOF // 2, source="B.2 steps 1 and 2", group="place"),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], 10, 0, source="SHAPE-3, B.2 step 4"),
         Sign("data_after_reset", _AFTER, lambda e: e["data_after_reset"], -10, 0, source="RST_SEQ_DATA (Weaver et al. 2009)"),
+        Sign("stamps_missing", _STAMPS, _stamps_missing, -4, 0, source="B.2 step 9"),
     ),
     "path": (
         Sign("absent_at_sender", _ABSENT, lambda e: known(e["absent_at_sender"], e["absent_at_sender"]),

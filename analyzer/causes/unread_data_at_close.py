@@ -1,6 +1,6 @@
 """A program closed, or died, while bytes it had not read lay in its socket."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
 
 CAUSE = Cause(
     id="unread_data_at_close",
@@ -19,7 +19,7 @@ CAUSE = Cause(
     confirm="On that host: `nstat -az TcpExtTCPAbortOnClose` rises; the tracepoint tcp:tcp_send_reset says TCP_ABORT_ON_CLOSE; kernel log for the OOM killer.",
     signs=(
         Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-07", needed=True),
-        Sign("connected", "the handshake was over", lambda e: ~e["stage"].isin(["syn", "syn_ack"]), 0, source="CAUSE-07", needed=True),
+        Sign("connected", "the handshake was over", lambda e: ~shaking_hands(e), 0, source="CAUSE-07", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
              lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
         Sign("bytes_unread", "payload of {peer} had arrived and nothing of {sender} followed it",
