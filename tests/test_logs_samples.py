@@ -6,9 +6,7 @@ import pandas as pd
 import pytest
 
 from analyzer.logs import LogSource, formats, read_logs
-from analyzer.logs.log_format import LogFormat, Message, Sample
-from analyzer.logs.reader import _recognise  # the choice between formats, without files
-from analyzer.schema import EVENTS
+from analyzer.logs.log_format import LogFormat
 
 SAMPLES = [(log_format, sample) for log_format in formats() for sample in log_format.samples]
 

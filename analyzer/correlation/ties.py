@@ -199,7 +199,8 @@ def _fitting(lines: pd.DataFrame, targets: pd.DataFrame, keys: list[str]) -> pd.
     same = (direction == from_client).fillna(True)  # a silence has no direction, an unknown writer no side
     kind = [kind in kinds for kind, kinds in zip(target["kind"], line["kinds"], strict=True)]
     pairs["ending"] = target["ending"].to_numpy()
-    return pairs.loc[same.to_numpy(dtype=bool) & np.array(kind)]
+    fitting: pd.DataFrame = pairs.loc[same.to_numpy(dtype=bool) & np.array(kind)]
+    return fitting
 
 
 def _by_host(lines: pd.DataFrame, wire: Wire, named: pd.DataFrame) -> pd.DataFrame:
@@ -239,6 +240,7 @@ def _by_time(lines: pd.DataFrame, wire: Wire, tied: pd.DataFrame, all_lines: pd.
     lines = lines.assign(leader=_leaders(lines))
     pairs = _fitting(lines, targets, [])
     found = []
+    number_of = all_lines["line"].to_dict()
     for source, own in lines.groupby("source", sort=False):
         mine = pairs[pairs["row"].isin(own["row"]) & ~pairs["ending"].isin(_explained(tied, all_lines, source))]
         leaders = mine[mine["row"].isin(own["leader"])].sort_values("lag", key=abs).drop_duplicates(["row", "ending"])
@@ -251,7 +253,7 @@ def _by_time(lines: pd.DataFrame, wire: Wire, tied: pd.DataFrame, all_lines: pd.
         both["tie_sentence"] = [
             sentence
             if row == leader
-            else f"process {process} wrote it together with line {int(all_lines.at[leader, 'line'])}, which is tied by time"
+            else f"process {process} wrote it together with line {number_of[leader]}, which is tied by time"
             for row, leader, process in zip(both["row"], both["leader"], both["process"], strict=True)
         ]
         found.append(both.assign(tie="time"))

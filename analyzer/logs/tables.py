@@ -35,7 +35,8 @@ def from_frame(frame: pd.DataFrame, *, timezone: tzinfo | None = None) -> tuple[
             f"A table of log messages needs the columns time and message; {' and '.join(missing)} is missing."
         )
     try:
-        times = pd.to_datetime(frame["time"])
+        text = not pd.api.types.is_datetime64_any_dtype(frame["time"])
+        times = pd.to_datetime(frame["time"], format="ISO8601") if text else frame["time"]
     except (ValueError, TypeError) as error:
         raise UsageError(f"The column time of a table of log messages must hold times: {error}") from None
     if not pd.api.types.is_datetime64_any_dtype(times):
