@@ -22,6 +22,9 @@ BINARIES = max(
 )
 DEBIAN_PREFIX = "%m [%p] %q%u@%d "
 READY_SECONDS = 20.0
+LOCK_FILE_LINES = 8  # of postmaster.pid: the state is the last
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+LOG_FILES = {"csvlog": "postgresql.csv", "jsonlog": "postgresql.json"}  # by log_destination; else postgresql.log
 SETTINGS: dict[str, str | int] = {
     "listen_addresses": "*",
     "unix_socket_directories": "",
@@ -39,11 +42,16 @@ SETTINGS: dict[str, str | int] = {
 
 
 class Cluster:
-    """A running server; it logs to ``log`` and is reached by ``connect``."""
+    """A running server; it logs to ``log`` and is reached by ``connect``. ``locale``: the language of its messages."""
 
-    def __init__(self, machine: Namespace, address: str, folder: Path, log: Path, **settings: str | int):
-        self.machine, self.address, self.folder, self.log = machine, address, folder, log
+    def __init__(
+        self, machine: Namespace, address: str, folder: Path, log: Path, locale: str = "C", **settings: str | int
+    ):
+        self.machine, self.address, self.folder, self.log, self.locale = machine, address, folder, log, locale
         self.settings = SETTINGS | settings
+        if log.name in LOG_FILES.values():  # only the collector writes these formats, into a folder of the server's
+            collector = {"logging_collector": "on", "log_directory": "log", "log_filename": "postgresql.log"}
+            self.settings = self.settings | collector
         self._initialise()
         self._start()
 
@@ -52,9 +60,25 @@ class Cluster:
         return psycopg.connect(self.url(), autocommit=True)
 
     def url(self, port: int | None = None) -> str:
-        """How a client on another machine names this server, or another port of it. Never with TLS."""
+        """How a client on another machine names this server, or another port of it. With TLS where ``ssl`` is on."""
         ends = address(self.address, port or self.settings["port"])
-        return f"postgresql://shop@{ends}/shop?sslmode=disable&gssencmode=disable"
+        tls = "require" if self.settings["ssl"] == "on" else "disable"
+        return f"postgresql://shop@{ends}/shop?sslmode={tls}&gssencmode=disable"
+
+    def start(self) -> None:
+        """Start it again after ``stop``."""
+        self._start()
+
+    def stop(self, mode: str) -> None:
+        """Stop it as ``pg_ctl stop -m fast`` and its like do, and wait until it has ended."""
+        self.process.send_signal(STOP_SIGNALS[mode])
+        self.process.wait(timeout=READY_SECONDS)
+
+    def collect_log(self) -> None:
+        """Copy what the server's own collector wrote to where the log belongs."""
+        written = self.folder / "log" / self.log.name
+        if self.settings.get("logging_collector") == "on" and written.exists():
+            shutil.copyfile(written, self.log)
 
     def kill(self) -> None:
         """SIGKILL the server and all its children at once, as when their container is killed."""
@@ -82,14 +106,25 @@ class Cluster:
             "--no-instructions",
             "-E",
             "UTF8",
-            "--locale=C",
+            f"--locale={self.locale}",
         )
+        if self.settings["ssl"] == "on":
+            self._certify()
         self._postgres("postgres", "--single", "-D", str(self.folder), "postgres", stdin=b"CREATE DATABASE shop")
         lines = [f"{name} = '{value}'\n" for name, value in self.settings.items()]
         with (self.folder / "postgresql.conf").open("a") as configuration:
             configuration.writelines(lines)
         with (self.folder / "pg_hba.conf").open("a") as access:
             access.write("host all all all trust\n")
+
+    def _certify(self) -> None:
+        """The key and the self-signed certificate that the server looks for in its folder."""
+        key, certificate = self.folder / "server.key", self.folder / "server.crt"
+        request = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=database"
+        command(*request.split(), "-keyout", str(key), "-out", str(certificate))
+        for path in (key, certificate):
+            path.chmod(0o600)
+            shutil.chown(path, "postgres", "postgres")
 
     def _postgres(self, program: str, *arguments: str, stdin: bytes = b"") -> None:
         done = subprocess.run(
@@ -105,7 +140,9 @@ class Cluster:
             raise RuntimeError(f"{program}: {done.stderr.decode().strip()}")
 
     def _start(self) -> None:
-        with self.log.open("ab") as log:
+        collected = self.settings.get("logging_collector") == "on"
+        said = self.folder.with_suffix(".stderr") if collected else self.log
+        with said.open("ab") as log:
             self.process = self.machine.spawn(
                 str(BINARIES / "postgres"),
                 "-D",
@@ -115,12 +152,19 @@ class Cluster:
                 group="postgres",
                 extra_groups=[],
                 cwd="/",
+                env=os.environ | {"LC_ALL": self.locale},
             )
         deadline = time.monotonic() + READY_SECONDS
-        while "database system is ready to accept connections" not in self.log.read_text():
+        while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL does not start: {self.log.read_text().strip()}")
+                raise RuntimeError(f"PostgreSQL does not start: {said.read_text().strip()}")
             time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        """Whether it accepts connections: the last line of its lock file says so, in no language."""
+        lock = self.folder / "postmaster.pid"
+        lines = lock.read_text().splitlines() if lock.exists() else []
+        return len(lines) == LOCK_FILE_LINES and lines[-1].strip() == "ready"
 
 
 def abort(connection: psycopg.Connection[Any]) -> None:
