@@ -118,12 +118,22 @@ def _play(script: ModuleType, scratch: Path, folder: Path) -> tuple[Lab, witness
         trace = cleanup.enter_context(witnesses.Trace())
         lab = Lab(getattr(script, "NETWORK", network.Network()), scratch, folder, cleanup)
         script.play(lab)
+        packets = capturing.stop(lab.captures)
+        for capture in lab.captures:
+            for point, change in lab.edits:
+                if point == capture.point:
+                    capturing.edit(capture, change)
+        files = {capture.point: capture.files() for capture in lab.captures}
+        transit = lab.network.delay_seconds + witnesses.SAME_PACKET_SECONDS
         testimony = witnesses.Testimony(
-            packets=capturing.stop(lab.captures),
+            packets=packets,
             trace=trace.read(),
             rules={name: witnesses.rules(machine) for name, machine in lab.machines.items()},
             forged=sum(forger.sent for forger in lab.forgers),
-            resets=witnesses.resets({capture.point: capture.files() for capture in lab.captures}),
+            resets=witnesses.resets(files, lab.clocks, transit),
+            transit_seconds=transit,
+            addresses={name: witnesses.addresses(machine) for name, machine in lab.machines.items()},
+            closed=witnesses.closed(files, [label for label in lab.connections if label.ending != "reset"]),
         )
     return lab, testimony
 
@@ -176,6 +186,7 @@ def _write(
         captures=files,
         connections=tuple(connections),
         logs=tuple(lab.logs),
+        clocks=lab.clocks,
         original_names=original,
     )
     (lab.folder / "case.toml").write_text(case_file.dump(case), encoding="utf-8")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captures.lab.case_file import Point
+from captures.lab.editing import Edit
 from captures.lab.network import Namespace
 
 LISTEN_SECONDS = 10.0  # how long tcpdump may take to open its interface
@@ -63,6 +64,12 @@ def stop(captures: list[Capture]) -> dict[str, dict[str, int]]:
             raise RuntimeError(f"the capture at the {capture.point} lost packets, or does not say: {words.strip()}")
         counters[capture.point] = {name: sum(counts) for name, counts in found.items()}
     return counters
+
+
+def edit(capture: Capture, change: Edit) -> None:
+    """Rewrite the files of a capture that has ended."""
+    for path in capture.files():
+        path.write_bytes(change(path.read_bytes()))
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

@@ -113,6 +113,14 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """How wrong the clock of one capture was made, after the fact."""
+
+    offset_seconds: float  # ahead of the other points at its first packet
+    drift_ppm: float = 0.0  # what it gains from then on
+
+
+@dataclass(frozen=True)
 class Origin:
     """How the case came to be."""
 
@@ -132,6 +140,7 @@ class Case:
     captures: Mapping[Point, str]  # a file or, for a rotated set, a folder
     connections: tuple[Connection, ...]
     logs: tuple[Log, ...] = ()
+    clocks: Mapping[Point, Clock] = field(default_factory=dict)  # a point that is not named keeps the common time
     original_names: Mapping[str, str] = field(
         default_factory=dict
     )  # where a file's real name has characters that some systems forbid

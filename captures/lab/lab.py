@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from captures.lab import capturing, postgres
-from captures.lab.case_file import Connection, Log, Point
+from captures.lab import capturing, editing, postgres
+from captures.lab.case_file import Clock, Connection, Log, Point
 from captures.lab.forger import Forger
 from captures.lab.network import Namespace, Network, address
 
@@ -49,6 +49,8 @@ class Lab:
         self.logs: list[Log] = []
         self.software: list[str] = []
         self.forgers: list[Forger] = []
+        self.edits: list[tuple[Point, editing.Edit]] = []
+        self.clocks: dict[Point, Clock] = {}
         self.scratch, self._cleanup = scratch, cleanup
 
     def listen(self, options: str = "", **lines: str) -> None:
@@ -61,10 +63,13 @@ class Lab:
     def postgres(self, **settings: str | int) -> postgres.Cluster:
         """A PostgreSQL on the server; its log is part of the case."""
         self.software += [postgres.version(), f"psycopg {psycopg.__version__}"]
-        self.logs.append(Log("postgresql.log", "postgresql", str(settings.get("log_timezone", ZONE)), "server"))
-        return postgres.Cluster(
-            self.server, self.server_address, self.scratch / "cluster", self.folder / "postgresql.log", **settings
+        file = postgres.LOG_FILES.get(str(settings.get("log_destination")), "postgresql.log")
+        self.logs.append(Log(file, "postgresql", str(settings.get("log_timezone", ZONE)), "server"))
+        cluster = postgres.Cluster(
+            self.server, self.server_address, self.scratch / "cluster", self.folder / file, **settings
         )
+        self._cleanup.callback(cluster.collect_log)
+        return cluster
 
     def client_log(self, name: str) -> logging.Logger:
         """The client application's log, written by Python's own logging in the client's zone."""
@@ -93,6 +98,15 @@ class Lab:
     def expect_rest(self, port: int, **label: Any) -> None:
         """What must be found for every connection to this port that was reset and is not named otherwise."""
         self.rest.append(Connection(client="", server=address(self.server_address, port), **label))
+
+    def edit(self, point: Point, change: editing.Edit) -> None:
+        """What is to be done to a point's capture when it has ended."""
+        self.edits.append((point, change))
+
+    def set_clock(self, point: Point, clock: Clock) -> None:
+        """The clock that a point's capture is to show."""
+        self.clocks[point] = clock
+        self.edit(point, editing.shift_clock(clock.offset_seconds, clock.drift_ppm))
 
     def forger(self, connection: HasDescriptor) -> Forger:
         """A device on the router that can forge resets of this connection."""

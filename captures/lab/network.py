@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -86,6 +87,7 @@ class Network:
     routers: int = 1
     ipv6: bool = False
     default_ttl: Mapping[str, int] = field(default_factory=dict)  # by machine; 64 where nothing is said
+    delay_seconds: float = 0.0  # what the server's link adds to a round trip
 
     @property
     def names(self) -> list[str]:
@@ -98,7 +100,8 @@ class Network:
 
     def sentence(self) -> str:
         """The path in words, for the case's origin."""
-        return " - ".join(f"{name} (TTL {self.ttl(name)})" for name in self.names)
+        path = " - ".join(f"{name} (TTL {self.ttl(name)})" for name in self.names)
+        return path + (f", {1000 * self.delay_seconds:.0f} ms away" if self.delay_seconds else "")
 
     def ttl(self, name: str) -> int:
         return self.default_ttl.get(name, 64)
@@ -116,7 +119,10 @@ class Network:
             subnet = "1" if first else "2" if last else f"9{number}"
             near_end = _End(near, "eth0" if first else "toserver", f"{subnet}.0.{2 if first else 1}")
             far_end = _End(far, "eth0" if last else "toclient", f"{subnet}.0.{1 if first else 2}")
-            _join(wire, f"link{number}", near_end, far_end)
+            if last and self.delay_seconds:
+                _join_late(wire, f"link{number}", self.delay_seconds / 2, near_end, far_end)
+            else:
+                _join(wire, f"link{number}", near_end, far_end)
             for end in (near_end, far_end):
                 self._give_address(end)
             if not last:
@@ -207,8 +213,19 @@ def _join(wire: Namespace, bridge: str, *ends: _End) -> None:
     wire.run("ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
     wire.run("ip", "link", "set", bridge, "up")
     for side, end in enumerate(ends):
-        port = f"{bridge}-{side}"
-        wire.run(*f"ip link add {port} type veth peer name {end.interface} netns {end.machine.netns}".split())
-        wire.run("ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        wire.run("ip", "link", "set", port, "master", bridge, "up")
-        end.machine.run("ip", "link", "set", end.interface, "up")
+        wire.run("ip", "link", "set", _plug_in(wire, f"{bridge}-{side}", end), "master", bridge)
+
+
+def _join_late(wire: Namespace, cable: str, seconds: float, *ends: _End) -> None:
+    """A link on which every frame takes so long: a program carries the frames where a bridge would."""
+    ports = [_plug_in(wire, f"{cable}-{side}", end) for side, end in enumerate(ends)]
+    wire.spawn(sys.executable, "-m", "captures.lab.relay", str(seconds), *ports, cwd=Path(__file__).parents[2])
+
+
+def _plug_in(wire: Namespace, port: str, end: _End) -> str:
+    """A cable from a machine to the wire; its end there."""
+    wire.run(*f"ip link add {port} type veth peer name {end.interface} netns {end.machine.netns}".split())
+    wire.run("ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+    wire.run("ip", "link", "set", port, "up")
+    end.machine.run("ip", "link", "set", end.interface, "up")
+    return port

@@ -6,13 +6,13 @@ it.
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from captures.lab.case_file import Connection, Emitter, Side
+from captures.lab.case_file import Clock, Connection, Emitter, Side
 from captures.lab.network import Namespace, address, command
 
 TRACEFS = Path("/sys/kernel/tracing")
@@ -81,6 +81,9 @@ class Testimony:
     rules: dict[str, dict[str, int]]  # machine -> firewall rule -> packets that met it
     forged: int  # resets that the case itself put on the wire, from the router
     resets: list[Reset]
+    transit_seconds: float = SAME_PACKET_SECONDS  # a packet takes no longer from one end to the other
+    addresses: dict[str, list[str]] = field(default_factory=dict)  # of each machine
+    closed: dict[str, list[Side]] = field(default_factory=dict)  # client -> who sent a FIN, where no reset is expected
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,18 +131,42 @@ def trace_obstacle() -> str | None:
 
 
 def rules(machine: Namespace) -> dict[str, int]:
-    """The machine's REJECT and DROP rules, and how many packets met each."""
+    """The machine's rules that reject, drop or translate, and how many packets met each."""
     saved = "".join(machine.run(program, "-c") for program in ("iptables-save", "ip6tables-save"))
-    found = re.findall(r"^\[(\d+):\d+\] (-A .*-j (?:REJECT|DROP).*)$", saved, re.MULTILINE)
+    found = re.findall(r"^\[(\d+):\d+\] (-A .*-j (?:REJECT|DROP|MASQUERADE|SNAT|DNAT).*)$", saved, re.MULTILINE)
     return {rule: int(packets) for packets, rule in found}
 
 
-def resets(files: dict[str, list[Path]]) -> list[Reset]:
-    """Every reset in the captures; the same packet at several points is one."""
+def addresses(machine: Namespace) -> list[str]:
+    """The machine's own addresses."""
+    return re.findall(r" inet6? ([\da-f.:]+)/", machine.run("ip", "-o", "addr", "show", "scope", "global"))
+
+
+def closed(files: dict[str, list[Path]], connections: Iterable[Connection]) -> dict[str, list[Side]]:
+    """Who sent a FIN in each of these connections, wherever one was seen."""
+    names = {name for paths in files.values() for path in paths for name in _senders(path, "tcp.flags.fin==1")}
+    ends: dict[str, list[Side]] = {}
+    for label in connections:
+        sides: dict[Side, tuple[str, str]] = {
+            "client": (label.client, label.server),
+            "server": (label.server, label.client),
+        }
+        ends[label.client] = [side for side, passage in sides.items() if passage in names]
+    return ends
+
+
+def resets(
+    files: Mapping[str, list[Path]],
+    clocks: Mapping[Any, Clock] | None = None,
+    transit_seconds: float = SAME_PACKET_SECONDS,
+) -> list[Reset]:
+    """Every reset in the captures; the same packet at several points is one. ``clocks``: those that were set wrong."""
     found: list[Reset] = []
     for point, paths in files.items():
         for reset in (frame for path in paths for frame in _reset_frames(point, path)):
-            known = next((other for other in found if _same_packet(other, reset)), None)
+            if clocks and point in clocks:  # its drift is far less than what two points may differ by
+                reset.time -= clocks[point].offset_seconds
+            known = next((other for other in found if _same_packet(other, reset, transit_seconds)), None)
             if known is None:
                 found.append(reset)
                 continue
@@ -157,12 +184,15 @@ def judge(testimony: Testimony, connections: Iterable[Connection]) -> list[Conne
             raise Contradiction(f"no label for the connection that was reset {_passage(reset)}")
     _name_senders(testimony, labels)
     by_client = {name: [reset for reset in testimony.resets if _client_of(reset, labels) == name] for name in labels}
-    return [_confirm(connection, by_client[connection.client]) for connection in labels.values()]
+    return [
+        _confirm(connection, by_client[connection.client], testimony.closed.get(connection.client, []))
+        for connection in labels.values()
+    ]
 
 
-def _same_packet(one: Reset, other: Reset) -> bool:
+def _same_packet(one: Reset, other: Reset, transit_seconds: float) -> bool:
     same = (one.source, one.destination, one.sequence) == (other.source, other.destination, other.sequence)
-    return same and abs(one.time - other.time) < SAME_PACKET_SECONDS
+    return same and abs(one.time - other.time) < transit_seconds
 
 
 def _reset_frames(point: str, path: Path) -> Iterable[Reset]:
@@ -187,6 +217,15 @@ def _reset_frames(point: str, path: Path) -> Iterable[Reset]:
         )
 
 
+def _senders(path: Path, filter_: str) -> set[tuple[str, str]]:
+    """The passages, source and destination, of the packets in one file that a filter lets through."""
+    columns = ["ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport"]
+    fields = [part for name in columns for part in ("-e", name)]
+    output = command("tshark", "-n", "-r", str(path), "-Y", filter_, "-T", "fields", *fields)
+    rows = [line.split("\t") for line in output.splitlines()]
+    return {(address(row[0] or row[1], row[2]), address(row[3] or row[4], row[5])) for row in rows}
+
+
 def _client_of(reset: Reset, labels: dict[str, Connection]) -> str:
     return reset.destination if reset.destination in labels else reset.source
 
@@ -205,10 +244,14 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
         reset.traced = spoken[0] if spoken else None
         left_home = apparent in reset.seen_at
         filtered = _rejected(testimony, apparent) > 0
-        if left_home and (spoken or filtered):
-            reset.sent_by = apparent
-        elif not left_home and not spoken and devices:
+        other: Side = "client" if apparent == "server" else "server"
+        by_router = _translates(testimony, reset.source) if spoken else not left_home and devices > 0
+        if by_router:
             reset.sent_by = "middlebox"
+        elif left_home and (spoken or filtered):
+            reset.sent_by = apparent
+        elif set(reset.seen_at) == {other} and not spoken and _rejected(testimony, other):
+            reset.sent_by = other  # its own firewall told it so, in the other end's name
         else:
             raise Contradiction(
                 f"the reset {_passage(reset)} has no sender: kernel's trace {reset.traced}, "
@@ -226,6 +269,14 @@ def _passage(reset: Reset) -> str:
     return f"{reset.source} -> {reset.destination} at {reset.time:.6f}, seen at {points}"
 
 
+def _translates(testimony: Testimony, name: str) -> bool:
+    """Whether this address belongs to a router that translates addresses."""
+    host = name.rpartition(":")[0].strip("[]")
+    owners = [machine for machine, hosts in testimony.addresses.items() if host in hosts]
+    rules_there = [rule for owner in owners if owner.startswith("router") for rule in testimony.rules[owner]]
+    return any(re.search("-j (MASQUERADE|SNAT|DNAT)", rule) for rule in rules_there)
+
+
 def _rejected(testimony: Testimony, machine: str) -> int:
     return sum(packets for rule, packets in testimony.rules.get(machine, {}).items() if "-j REJECT" in rule)
 
@@ -239,11 +290,13 @@ def _emitter(reset: Reset) -> Emitter:
     return "socket" if reset.traced in SOCKET_REASONS else "kernel"
 
 
-def _confirm(connection: Connection, seen: list[Reset]) -> Connection:
+def _confirm(connection: Connection, seen: list[Reset], closed_by: list[Side]) -> Connection:
     name = f"{connection.client} -> {connection.server}"
     if connection.ending != "reset":
         if seen:
             raise Contradiction(f"{name} should end as {connection.ending}, but was reset at {seen[0].time:.6f}")
+        if (len(closed_by) == 2) != (connection.ending == "closed"):
+            raise Contradiction(f"{name} should end as {connection.ending}, but FINs came from {closed_by or 'nobody'}")
         return connection
     if not seen:
         raise Contradiction(f"{name} should be reset, but no capture shows a reset")
