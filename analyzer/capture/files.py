@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer.capture import foreign, pcap, pcapng
+from analyzer.capture.names import stale
 from analyzer.capture.streams import Stream, unreadable
 from analyzer.capture.walking import parser_of, stretches
 from analyzer.errors import Notice, UnusableInput
@@ -95,8 +96,8 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
         rest = len(troubles) - 1
         more = f" ({rest} other {'inputs are' if rest > 1 else 'input is'} unusable, too)" if rest else ""
         raise UnusableInput(str(troubles[0]).removesuffix(".") + more + ".") from troubles[0]
-    named = distinct(list(found.values()))
-    return sorted(named, key=lambda file: (file.first is None, file.first or 0)), notices
+    files = sorted(distinct(list(found.values())), key=lambda file: (file.first is None, file.first or 0))
+    return files, notices + stale(files)
 
 
 def _expand(given: str | os.PathLike[str]) -> Iterator[Path]:
