@@ -53,7 +53,9 @@ class Hypothesis:
 def hypotheses() -> tuple[Hypothesis, ...]:
     """Return every pair of the causes folder."""
     return tuple(
-        Hypothesis(cause, origin, cause.signs + ORIGIN_SIGNS[origin]) for cause in all_causes().values() for origin in cause.origins
+        Hypothesis(cause, origin, cause.signs + ORIGIN_SIGNS[origin])
+        for cause in all_causes().values()
+        for origin in cause.origins
     )
 
 
@@ -72,7 +74,9 @@ def diagnose(endings: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame
 
 def _evaluate(
     endings: pd.DataFrame,
-) -> tuple[list[Hypothesis], npt.NDArray[np.float64], list[npt.NDArray[np.int8]], list[npt.NDArray[np.int64]], list[Notice]]:
+) -> tuple[
+    list[Hypothesis], npt.NDArray[np.float64], list[npt.NDArray[np.int8]], list[npt.NDArray[np.int64]], list[Notice]
+]:
     """Return pairs, scores (endings x pairs, decibans), and per pair the signs' outcomes (1, 0, -1 unknown) and counted weights."""
     pairs: list[Hypothesis] = []
     held: list[npt.NDArray[np.int8]] = []
@@ -83,7 +87,8 @@ def _evaluate(
         try:
             outcomes = np.stack([_outcome(sign, endings) for sign in pair.signs], axis=1)
         except Exception as error:  # a crashing cause costs its finding, never the report
-            notices.append(Notice("error", f"cause {pair.cause.id}", "", f"It could not be judged and is left out ({type(error).__name__}: {error})."))
+            sentence = f"It could not be judged and is left out ({type(error).__name__}: {error})."
+            notices.append(Notice("error", f"cause {pair.cause.id}", "", sentence))
             continue
         weights = _weights(pair.signs, outcomes)
         score = pair.cause.prior[pair.origin] + weights.sum(axis=1).astype(float)
@@ -99,7 +104,9 @@ def _evaluate(
 
 
 def _outcome(sign: Sign, endings: pd.DataFrame) -> npt.NDArray[np.int8]:
-    return np.asarray(sign.test(endings).astype("boolean").astype("Int8").fillna(-1).to_numpy(dtype=np.int8), dtype=np.int8)
+    return np.asarray(
+        sign.test(endings).astype("boolean").astype("Int8").fillna(-1).to_numpy(dtype=np.int8), dtype=np.int8
+    )
 
 
 def _weights(signs: tuple[Sign, ...], outcomes: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
@@ -140,7 +147,12 @@ def _proof(ending: Any, who: str) -> str | None:
     elif who == ending.apparent_sender:
         if ending.at_sender is True and ending.at_peer is True:
             return "both ends"
-        if ending.captured_at == "sender" and ending.direction == "out" and ending.incoming_copy is False and ending.sender_is_local is True:
+        if (
+            ending.captured_at == "sender"
+            and ending.direction == "out"
+            and ending.incoming_copy is False
+            and ending.sender_is_local is True
+        ):
             return "outgoing at its host"
     return None
 
@@ -152,43 +164,48 @@ def _findings(
     judged = schema.rows(endings)
     rows = []
     for position, ending in enumerate(judged):
-        row = probability[position]
+        sender = ending.apparent_sender or ""
+        weighed = zip(pairs, probability[position], support[position], strict=True)
+        answers = [(pair, _who(pair.origin, sender), float(p), int(s)) for pair, p, s in weighed]
         who: dict[str, float] = {}
         why: dict[str, float] = {}
-        for pair, p in zip(pairs, row, strict=True):
-            who[_who(pair.origin, ending.apparent_sender or "")] = who.get(_who(pair.origin, ending.apparent_sender or ""), 0.0) + p
+        for pair, name, p, _ in answers:
+            who[name] = who.get(name, 0.0) + p
             why[pair.cause.id] = why.get(pair.cause.id, 0.0) + p
         best_who = max(who, key=lambda name: (who[name], name))
         proof = _proof(ending, best_who) if ending.kind == "reset" else None
-        sure = CAP_PROOF if proof else min(who[best_who], CAP_INFERENCE)
-        backed = max((int(s) for pair, s in zip(pairs, support[position], strict=True) if _who(pair.origin, ending.apparent_sender) == best_who), default=0)
-        named = best_who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
-        in_question = [pair for pair, p in zip(pairs, row, strict=True) if p > 0 and (not named or _who(pair.origin, ending.apparent_sender) == best_who)]
-        best = max(in_question, key=lambda pair: row[pairs.index(pair)])
-        cause_sure = min(why[best.cause.id], CAP_PROOF if proof else CAP_INFERENCE)
-        ranked = sorted(((p, pair) for pair, p in zip(pairs, row, strict=True) if p >= LIST_FROM), key=lambda x: (-x[0], x[1].cause.id))
+        cap = CAP_PROOF if proof else CAP_INFERENCE
+        sure = cap if proof else min(who[best_who], cap)
+        backed = max(s for _, name, _, s in answers if name == best_who)
+        named = (
+            best_who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
+        )
+        best = max((a for a in answers if not named or a[1] == best_who), key=lambda a: a[2])[0]
+        ranked = sorted(
+            (a for a in answers if a[2] >= LIST_FROM and a[0] is not best), key=lambda a: (-a[2], a[0].cause.id)
+        )
         rows.append(
             {
                 "ending": ending.ending,
                 "reset_by": best_who if named else "undetermined",
                 "confidence": round(sure, 2) if named else None,
                 "cause": best.cause.id,
-                "cause_confidence": None if best.cause.id == "unexplained" else round(cause_sure, 2),
+                "cause_confidence": None if best.cause.id == "unexplained" else round(min(why[best.cause.id], cap), 2),
                 "emitter": best.cause.emitter.get(best.origin, "unknown") if named else "unknown",
                 "proof": proof if named else None,
                 "harmless": _harmless(ending, best.cause),
                 "alternatives": [
-                    {"cause": pair.cause.id, "reset_by": _who(pair.origin, ending.apparent_sender or ""), "confidence": round(float(p), 2)}
-                    for p, pair in ranked
-                    if pair is not best
+                    {"cause": pair.cause.id, "reset_by": name, "confidence": round(p, 2)} for pair, name, p, _ in ranked
                 ],
                 "sentence": None,
-                "next_capture": None if proof else _next_capture(ending, named),
+                "next_capture": None if proof else _next_capture(ending),
                 "next_log": None,
             }
         )
     table = schema.FINDINGS.conform(pd.DataFrame(rows))
-    table["sentence"] = [finding_sentence(ending, finding) for ending, finding in zip(judged, schema.rows(table), strict=True)]
+    table["sentence"] = [
+        finding_sentence(ending, finding) for ending, finding in zip(judged, schema.rows(table), strict=True)
+    ]
     return schema.FINDINGS.conform(table)
 
 
@@ -198,7 +215,13 @@ def _harmless(ending: Any, cause: Cause) -> bool | None:
         return True
     if ending.kind != "reset" or cause.id in ("connection_refused", "firewall_reject"):
         return False
-    if ending.request_unanswered or ending.transaction_open or ending.unacked_sender or ending.unacked_peer or ending.peer_was_sending:
+    if (
+        ending.request_unanswered
+        or ending.transaction_open
+        or ending.unacked_sender
+        or ending.unacked_peer
+        or ending.peer_was_sending
+    ):
         return False
     delivered = ending.unacked_sender == 0 and ending.unacked_peer == 0 and ending.lossless is True
     return True if delivered and ending.request_unanswered is False and not ending.transaction_open else None
@@ -216,23 +239,25 @@ def finding_sentence(ending: Any, finding: Any) -> str:
         return f"The connection {ending.client} – {ending.server} died in silence after {ending.sender} sent again without an answer: {title}."
     sender = f"the {ending.apparent_sender} {ending.sender}" if ending.roles_known else ending.sender
     if finding.reset_by == "undetermined":
-        return f"A reset with the address of {sender} ended the connection to {ending.peer}; the evidence does not decide who sent it. On the wire: {title}."
+        return (
+            f"A reset with the address of {sender} ended the connection to {ending.peer}; "
+            f"the evidence does not decide who sent it. On the wire: {title}."
+        )
     sure = band(finding.confidence)
     if finding.reset_by == "middlebox":
         return f"A device between {ending.client} and {ending.server} sent the reset that carries the address of {sender} ({sure}): {title}."
     return f"{sender[0].upper()}{sender[1:]} reset the connection to {ending.peer} ({sure}): {title}."
 
 
-def _next_capture(ending: Any, named: bool) -> str | None:
-    """Return the one capture that would decide who sent the reset, as a command and what each outcome means; None when sure enough."""
+def _next_capture(ending: Any) -> str | None:
+    """Return the one capture that would decide who sent the reset, as a command, and what each outcome means; None at that host itself."""
     if ending.kind != "reset" or ending.captured_at == "sender":
         return None
-    host, port = (ending.client_ip, ending.server_port) if ending.apparent_sender == "client" else (ending.server_ip, ending.server_port)
-    sentence = (
-        f"On {host} itself: tcpdump -i any -s 128 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' -G 600 'tcp port {port}' "
-        f"and here at the same time. The reset leaves {host}: that host sent it. It arrives here but never leaves there: a device between sent it."
+    host = ending.client_ip if ending.apparent_sender == "client" else ending.server_ip
+    return (
+        f"On {host} itself: tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}', "
+        f"and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here and never left there, a device between did."
     )
-    return sentence if not named or ending.captured_at != "sender" else None
 
 
 class _Words(string.Formatter):

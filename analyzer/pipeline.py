@@ -125,14 +125,23 @@ def analyze(
         incidents=table,
         traffic=survey.traffic,
         verdict=incidents.verdict(table),
-        bands={e: diagnosis.band(None if pd.isna(c) else float(c)) for e, c in zip(findings["ending"], findings["confidence"], strict=True)},
+        bands={
+            e: diagnosis.band(None if pd.isna(c) else float(c))
+            for e, c in zip(findings["ending"], findings["confidence"], strict=True)
+        },
         notices=(*left_out, *survey.notices, *misnamed, *seen.notices, *log_notices, *said, *crashed),
         causes=cause_pages(),
-        settings={**_versions(), "points": {p: [f.name for f in files] for p, files in points.items()}, "log_sources": log_sources},
+        settings={
+            **_versions(),
+            "points": {p: [f.name for f in files] for p, files in points.items()},
+            "log_sources": log_sources,
+        },
     )
 
 
-def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress | None = None, *, closer: bool = True) -> Survey:
+def look(
+    points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress | None = None, *, closer: bool = True
+) -> Survey:
     """Read the captures of each point twice: every header, then (unless not `closer`) the packets of the connections that ended badly."""
     total = (1 + closer) * sum(f.bytes for files in points.values() for f in files)
     done = 0
@@ -186,8 +195,9 @@ def look(points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress
     )
 
 
-
-def reset_frames(captures: Paths = (), *, at: Mapping[str, Paths] | None = None, progress: Progress | None = None) -> pd.DataFrame:
+def reset_frames(
+    captures: Paths = (), *, at: Mapping[str, Paths] | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
     """Return RESET_FRAMES: every frame with the RST flag, as `tshark -Y tcp.flags.reset==1` lists them. Pass 1 only."""
     points, _ = _points(captures, at)
     return look(points, progress, closer=False).reset_frames
@@ -213,7 +223,9 @@ def format_pages() -> dict[str, dict[str, Any]]:
     return pages
 
 
-def _points(captures: Paths, at: Mapping[str, Paths] | None) -> tuple[dict[str, list[capture.CaptureFile]], list[Notice]]:
+def _points(
+    captures: Paths, at: Mapping[str, Paths] | None
+) -> tuple[dict[str, list[capture.CaptureFile]], list[Notice]]:
     """Return capture point -> files in time order, their names unique over all points, and what was left out."""
     given: dict[str, Paths] = dict(at or {})
     if given and captures:
@@ -240,7 +252,14 @@ def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
     if not packets or captures["segments"].sum():
         return []
     left = "; what looked like TCP could not be read" if captures["unreadable"].sum() else ""
-    return [Notice("warning", point, "", f"No packet could be read as TCP ({packets:,} in all), so there is nothing to judge{left}.")]
+    return [
+        Notice(
+            "warning",
+            point,
+            "",
+            f"No packet could be read as TCP ({packets:,} in all), so there is nothing to judge{left}.",
+        )
+    ]
 
 
 def _all_endings(survey: Survey) -> pd.DataFrame:
@@ -256,7 +275,14 @@ def _all_endings(survey: Survey) -> pd.DataFrame:
     return _stack(
         schema.ENDINGS,
         [
-            find_endings(at(survey.packets, p), at(survey.connections, p), at(survey.hosts, p), at(survey.gaps, p), at(located, p), payload)
+            find_endings(
+                at(survey.packets, p),
+                at(survey.connections, p),
+                at(survey.hosts, p),
+                at(survey.gaps, p),
+                at(located, p),
+                payload,
+            )
             for p in survey.coverage["point"]
         ],
     )
@@ -279,11 +305,15 @@ def _moment(text: str | pd.Timestamp) -> pd.Timestamp:
     try:
         moment = pd.Timestamp(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a time; write it as 2026-11-20T09:30:00Z or 2026-11-20 18:30:00+09:00.") from error
+        raise UsageError(
+            f"{text!r} is not a time; write it as 2026-11-20T09:30:00Z or 2026-11-20 18:30:00+09:00."
+        ) from error
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
-def _read_logs(given: Any, zone: str | None, captures: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice], list[dict[str, Any]]]:
+def _read_logs(
+    given: Any, zone: str | None, captures: pd.DataFrame
+) -> tuple[pd.DataFrame, list[Notice], list[dict[str, Any]]]:
     """Return LOG_LINES, notices, and one record per source for the document."""
     local = _zone(zone) if zone is not None else None
     first = captures["first"].min()
@@ -295,9 +325,15 @@ def _read_logs(given: Any, zone: str | None, captures: pd.DataFrame) -> tuple[pd
         if not paths:
             return schema.LOG_LINES.empty(), [], []
         lines, notices = logs.read_logs(logs.open_logs(paths), timezone=local, year=year)
-    counts = lines.groupby("source", sort=False).agg(lines=("line", "size"), first=("written", "min"), last=("written", "max"))
+    counts = lines.groupby("source", sort=False).agg(
+        lines=("line", "size"), first=("written", "min"), last=("written", "max")
+    )
     sources = [
-        {"source": str(s), "recognised": int(row["lines"]), "formats": sorted(set(lines.loc[lines["source"] == s, "format"]))}
+        {
+            "source": str(s),
+            "recognised": int(row["lines"]),
+            "formats": sorted(set(lines.loc[lines["source"] == s, "format"])),
+        }
         for s, row in counts.iterrows()
     ]
     return lines, notices, sources
@@ -317,7 +353,9 @@ def _zone(name: str) -> tzinfo:
     return timezone(offset)
 
 
-def _dissect(judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool) -> tuple[pd.DataFrame | None, pd.DataFrame, list[Notice]]:
+def _dissect(
+    judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool
+) -> tuple[pd.DataFrame | None, pd.DataFrame, list[Notice]]:
     """Return the application's last words per ending (None without tshark), PACKETS with words, and notices."""
     if not wanted or judged.empty:
         return None, survey.packets, []
@@ -371,7 +409,10 @@ def _cause_page(name: str) -> dict[str, Any]:
         "confirm": cause.confirm,
         "lookalikes": dict(cause.lookalikes),
         "references": [list(r) for r in cause.references],
-        "signs": [{"sign": s.id, "says": s.says, "holds": s.holds, "fails": s.fails, "needed": s.needed, "source": s.source} for s in cause.signs],
+        "signs": [
+            {"sign": s.id, "says": s.says, "holds": s.holds, "fails": s.fails, "needed": s.needed, "source": s.source}
+            for s in cause.signs
+        ],
         "harmless": cause.harmless,
         "origins": list(cause.origins),
     }

@@ -31,6 +31,9 @@ SHOWN_FACTS = (
 )  # fmt: skip
 
 
+FOUND = ("reset_by", "emitter", "confidence", "cause", "cause_confidence", "harmless", "proof", "sentence")
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """Everything one analysis found. Tables are those of `analyzer.schema`, each in its declared columns."""
@@ -55,7 +58,9 @@ class Diagnosis:
     verdict: Mapping[str, Any]
     bands: Mapping[str, str] = field(default_factory=dict)  # ending -> the confidence in words
     notices: tuple[Notice, ...] = ()
-    causes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id: title, mechanism, remedy, confirm, lookalikes, references
+    causes: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # by id: title, mechanism, remedy, confirm, lookalikes, references
     settings: dict[str, Any] = field(default_factory=dict)  # what was asked for, and the versions of what ran
 
     @cached_property
@@ -110,8 +115,10 @@ class Diagnosis:
     @cached_property
     def resets(self) -> pd.DataFrame:
         """One row per connection that ended badly, the finding beside the main facts, in plain dtypes for a notebook."""
-        facts = ["ending", "kind", "time", "point", "capture", "frame", "stream", "client", "server", "apparent_sender", "stage", "idle_gap", "ttl_delta"]
-        table = self.endings[facts].merge(self.findings.drop(columns=["alternatives"]), on="ending", how="left")
+        where = ["ending", "kind", "time", "point", "capture", "frame", "stream", "client", "server", "apparent_sender"]
+        table = self.endings[[*where, "stage", "idle_gap", "ttl_delta"]].merge(
+            self.findings.drop(columns=["alternatives"]), on="ending", how="left"
+        )
         lines = self.matches.groupby("ending").size().rename("log_lines")
         table = table.merge(lines, left_on="ending", right_index=True, how="left")
         return table.set_index("ending")
@@ -200,7 +207,7 @@ class _Items:
             "server": {"ip": e["server_ip"], "port": e["server_port"]},
             "roles_known": e["roles_known"],
             "apparent_sender": e["apparent_sender"] if e["kind"] == "reset" else None,
-            **{name: finding[name] for name in ("reset_by", "emitter", "confidence", "cause", "cause_confidence", "harmless", "proof", "sentence")},
+            **{name: finding[name] for name in FOUND},
             "band": self.d.bands.get(e["ending"]),
             "title": self.d.causes.get(finding["cause"], {}).get("title", finding["cause"]),
             "copies": [{"capture": f["capture"], "frame": f["frame"]} for f in others],
@@ -231,7 +238,11 @@ class _Items:
 
     def _consequence(self, e: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the later resets with the other end's address: what a stack answers once its connection is gone."""
-        sender = (e["client_ip"], e["client_port"]) if e["apparent_sender"] == "client" else (e["server_ip"], e["server_port"])
+        sender = (
+            (e["client_ip"], e["client_port"])
+            if e["apparent_sender"] == "client"
+            else (e["server_ip"], e["server_port"])
+        )
         out = []
         for f in others:
             later = f["time"] is None or e["time"] is None or f["time"] > e["time"]

@@ -373,7 +373,8 @@ ENDINGS = _table(
     payload_length=_c("Int64", "bytes carried by the reset", "bytes"),
     payload_text=_c("string", "printable text carried by the reset, at most 200 characters"),
     checksum_ok=_c("boolean", "TCP checksum right"),
-    built_here=_c("boolean", "its checksum is unfinished although that end's other segments arrive finished: built on the capturing host or beside it"),
+    built_here=_c("boolean", "its checksum is unfinished although that end's other segments arrive finished: "
+                             "built on the capturing host or beside it"),
     live_socket=_c("boolean", "active form: RST+ACK at snd_nxt, window as a socket would advertise, timestamps continue where negotiated"),
     # what it answers
     trigger_frame=_c("Int64", "the packet of the other end that it answers, or the last one before it"),

@@ -41,17 +41,19 @@ class Vantage:
 
 
 def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
-    """Return COVERAGE with `where` filled in from the names 'client' and 'server' where packets do not tell, and notices where they disagree."""
+    """Return COVERAGE with `where` from the names 'client' and 'server' where packets do not tell, and notices where the two disagree."""
     out, notices = coverage.copy(), []
     for index, row in coverage.iterrows():
         name = row["point"]
         if name in ("client", "server"):
             if row["where"] == "unknown":
-                out.loc[index, ["where", "where_basis"]] = [name, "its name says so; the packets neither confirm nor contradict it"]
+                out.loc[index, ["where", "where_basis"]] = [
+                    name,
+                    "its name says so; the packets neither confirm nor contradict it",
+                ]
             elif row["where"] != name:
-                notices.append(
-                    Notice("warning", str(name), "", f"It is called {name}, but its packets say it was taken at: {row['where']}; the packets are believed.")
-                )
+                sentence = f"It is called {name}, but its packets say it was taken at: {row['where']}; the packets are believed."
+                notices.append(Notice("warning", str(name), "", sentence))
     return out, notices
 
 
@@ -68,7 +70,9 @@ def _same_isn(a: Any, b: Any) -> bool:
 def _clocks(connections: pd.DataFrame, points: list[str]) -> pd.DataFrame:
     """Return each point's clock against the first: from SYN and SYN-ACK seen at both, so that transit times cancel (RFC 5905 8)."""
     rows = [{"point": points[0], "offset_seconds": 0.0, "spread_seconds": 0.0, "support": 0}]
-    handshakes = connections[connections["client_isn"].notna() & connections["server_rtt"].notna() & (connections["syn_frames"] > 0)]
+    handshakes = connections[
+        connections["client_isn"].notna() & connections["server_rtt"].notna() & (connections["syn_frames"] > 0)
+    ]
     keys = ["client_ip", "client_port", "server_ip", "server_port", "client_isn"]
     reference = handshakes[handshakes["point"] == points[0]]
     for point in points[1:]:
@@ -89,11 +93,15 @@ def _clocks(connections: pd.DataFrame, points: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def vantage(endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.DataFrame, coverage: pd.DataFrame) -> Vantage:
+def vantage(
+    endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.DataFrame, coverage: pd.DataFrame
+) -> Vantage:
     """Return what the points say of each other's endings. `coverage` is as `locate` returns it; all tables span all points."""
     points = list(coverage["point"])
     clocks = _clocks(connections, points)
-    offset = {p: 0.0 if pd.isna(o) else float(o) for p, o in zip(clocks["point"], clocks["offset_seconds"], strict=True)}
+    offset = {
+        p: 0.0 if pd.isna(o) else float(o) for p, o in zip(clocks["point"], clocks["offset_seconds"], strict=True)
+    }
     notices = [
         Notice("warning", p, "", "No handshake is seen here and at the first point: their clocks are taken to agree.")
         for p, support in zip(clocks["point"][1:], clocks["support"][1:], strict=True)
@@ -117,8 +125,16 @@ def vantage(endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.D
 
     facts, sightings, merge = [], [], _Merge()
     for e in schema.rows(endings):
-        fact: dict[str, Any] = {"ending": e.ending, "at_sender": None, "absent_at_sender": None, "at_peer": None, "later_elsewhere": None}
-        sightings.append({"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream})
+        fact: dict[str, Any] = {
+            "ending": e.ending,
+            "at_sender": None,
+            "absent_at_sender": None,
+            "at_peer": None,
+            "later_elsewhere": None,
+        }
+        sightings.append(
+            {"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream}
+        )
         at = e.time - pd.Timedelta(seconds=offset[e.point])
         merge.add(e, at)
         if len(points) > 1:
@@ -133,23 +149,40 @@ def vantage(endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.D
                 there = other.point
                 moment = at + pd.Timedelta(seconds=offset[there])
                 merge.relate(int(e.connection), int(other.connection))
-                seen = _find_again(e, mine, frames.get(int(e.connection), []), frames.get(int(other.connection), []), moment)
+                seen = _find_again(
+                    e, mine, frames.get(int(e.connection), []), frames.get(int(other.connection), []), moment
+                )
                 if seen is not None:
-                    sightings.append({"ending": e.ending, "point": there, "capture": seen.capture, "frame": seen.frame, "stream": seen.stream})
+                    sightings.append(
+                        {
+                            "ending": e.ending,
+                            "point": there,
+                            "capture": seen.capture,
+                            "frame": seen.frame,
+                            "stream": seen.stream,
+                        }
+                    )
                     if where[there] == e.apparent_sender:
                         fact["at_sender"], fact["absent_at_sender"] = True, False
                     elif where[there] in ("client", "server"):
                         fact["at_peer"] = True
                 elif where[there] == e.apparent_sender and e.kind == "reset" and fact["at_sender"] is None:
                     covers = first[there] <= moment and last[there] >= moment + pd.Timedelta(seconds=COVERS_AFTER)
-                    fact["absent_at_sender"] = True if covers and other.first <= moment and there not in dropped else None
+                    fact["absent_at_sender"] = (
+                        True if covers and other.first <= moment and there not in dropped else None
+                    )
         facts.append(fact)
     table = pd.DataFrame(facts, columns=["ending", "at_sender", "absent_at_sender", "at_peer", "later_elsewhere"])
     table["same_as"] = table["ending"].map(merge.primaries(sightings, where))
     table["later_elsewhere"] = table["ending"].map(merge.later)
     for name in ("at_sender", "absent_at_sender", "at_peer", "later_elsewhere"):
         table[name] = table[name].astype("boolean")
-    return Vantage(table, pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"]), clocks, tuple(notices))
+    return Vantage(
+        table,
+        pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"]),
+        clocks,
+        tuple(notices),
+    )
 
 
 def _find_again(e: Any, mine: Any, here: list[Any], there: list[Any], moment: pd.Timestamp) -> Any | None:
@@ -158,7 +191,15 @@ def _find_again(e: Any, mine: Any, here: list[Any], there: list[Any], moment: pd
     if own is None:
         return None
     for f in there:
-        same = (f.src, f.sport, f.dst, f.dport, f.flags, f.seq, f.ack) == (own.src, own.sport, own.dst, own.dport, own.flags, own.seq, own.ack)
+        same = (f.src, f.sport, f.dst, f.dport, f.flags, f.seq, f.ack) == (
+            own.src,
+            own.sport,
+            own.dst,
+            own.dport,
+            own.flags,
+            own.seq,
+            own.ack,
+        )
         if same and (f.time is None or abs((f.time - moment).total_seconds()) <= SAME_RESET):
             return f
     return None

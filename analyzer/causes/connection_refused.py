@@ -15,7 +15,8 @@ CAUSE = Cause(
         "127.0.0.1), the port, the container's port mapping. If it was restarting, let clients retry with backoff and make "
         "readiness checks hold traffic back until it listens."
     ),
-    confirm="On the server: `ss -ltn` shows whether anything listens; `nstat -az TcpOutRsts` counts the resets; the service's log shows its last start.",
+    confirm="On the server: `ss -ltn` shows whether anything listens; `nstat -az TcpOutRsts` counts the "
+            "resets; the service's log shows its last start.",
     signs=(
         Sign("answers_syn", "it answers a SYN and acknowledges exactly that SYN",
              lambda e: all_of(e["answers_trigger"], e["trigger_kind"] == "syn"), 12, source="CAUSE-01, RFC 9293 3.10.7.1",

@@ -15,7 +15,8 @@ CAUSE = Cause(
         "Find what removed the connection: restart or failover of the host, a silent timeout there (its log says `timed out`), a moved address. "
         "Clients should test pooled connections before use and retry; keepalives find the loss earlier."
     ),
-    confirm="On the host: uptime and the service's start time, `nstat -az TcpOutRsts`, the tracepoint tcp:tcp_send_reset with NO_SOCKET. On devices: failover and flush logs.",
+    confirm="On the host: uptime and the service's start time, `nstat -az TcpOutRsts`, the tracepoint "
+            "tcp:tcp_send_reset with NO_SOCKET. On devices: failover and flush logs.",
     signs=(
         Sign("bare_answer", "it is the stateless answer to a packet of an established connection",
              lambda e: all_of(e["answers_trigger"], e["trigger_had_ack"], ~shaking_hands(e)), 10,

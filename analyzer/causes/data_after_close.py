@@ -16,14 +16,17 @@ CAUSE = Cause(
         "before they hand it out (SQLAlchemy `pool_pre_ping`), keep them idle for less time than the other side allows. On the side that "
         "closed: its timer, its stop or its crash is the reason; its log has it."
     ),
-    confirm="The log of the side that sent the FIN, at the time of the FIN; the tracepoint tcp:tcp_send_reset there says TCP_ABORT_ON_DATA or NO_SOCKET.",
+    confirm="The log of the side that sent the FIN, at the time of the FIN; the tracepoint tcp:tcp_send_reset "
+            "there says TCP_ABORT_ON_DATA or NO_SOCKET.",
     signs=(
         Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 6, source="CAUSE-08", needed=True),
         Sign("data_after_fin", "{peer} sent payload after that FIN", lambda e: e["peer_data_after_sender_fin"], 6, source="CAUSE-08", needed=True,
              cites=("trigger_frame",)),
         Sign("exact_answer", "the reset is the exact answer to it", lambda e: e["answers_trigger"], 6, -6, source="SHAPE-1",
              cites=("trigger_frame", "frame")),
-        Sign("announced", "the server had said why it was leaving", lambda e: known(e["server_goodbye"].notna(), e["application"].notna()), -4, source="server_timeout explains more"),
+        Sign("announced", "the server had said why it was "
+                          "leaving", lambda e: known(e["server_goodbye"].notna(), e["application"].notna()), -4,
+             source="server_timeout explains more"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

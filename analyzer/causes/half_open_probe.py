@@ -10,7 +10,8 @@ CAUSE = Cause(
         "A scanner or half-open monitor sends a SYN from outside its kernel's socket table; when the SYN-ACK comes, the kernel knows no "
         "such connection and answers with a bare reset (RFC 9293 3.10.7.1). The service never accepts anything."
     ),
-    remedy="Nothing on the server. If the source is your own load balancer or monitor, this is how its half-open check works; otherwise treat it as a scan.",
+    remedy="Nothing on the server. If the source is your own load balancer or monitor, this is how its "
+           "half-open check works; otherwise treat it as a scan.",
     confirm="The source's monitor configuration (for example `tcp_half_open`); the server's `nstat` shows no accepted connection for it.",
     signs=(
         Sign("answers_syn_ack", "it is the stateless answer to a SYN-ACK", lambda e: all_of(e["answers_trigger"], e["trigger_kind"] == "syn_ack"),

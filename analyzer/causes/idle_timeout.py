@@ -36,7 +36,8 @@ CAUSE = Cause(
     prior={"path": -3},
     emitter={"path": "device"},
     lookalikes={
-        "connection_state_lost": "an endpoint that lost the connection answers with its own TTL and from its own distance; other connections to it break too",
+        "connection_state_lost": "an endpoint that lost the connection answers with its own TTL and from its "
+                                 "own distance; other connections to it break too",
         "server_timeout": "an application's own idle timer closes with a goodbye or a FIN before the next packet",
         "keepalive_timeout": "there, probes went unanswered first",
     },

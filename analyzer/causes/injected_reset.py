@@ -1,6 +1,6 @@
 """Somebody on the way forged a reset into a connection that both ends still used."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
 
 CAUSE = Cause(
     id="injected_reset",
@@ -15,7 +15,8 @@ CAUSE = Cause(
         "Ask who owns the hop: match the time with the policy or threat log of the firewall, IPS, proxy or carrier. The TTL tells how many hops "
         "away it is. Allow the connection there, or encrypt what the policy reads."
     ),
-    confirm="Capture on both sides of the suspected device at once: the reset appears on one side only. Its deny or threat log has the same time and addresses.",
+    confirm="Capture on both sides of the suspected device at once: the reset appears on one side only. Its "
+            "deny or threat log has the same time and addresses.",
     signs=(
         Sign("in_use", "the connection was in use, {idle_gap} since the packet before", lambda e: all_of(e["stage"] == "data", e["idle_gap"] < 1.0),
              4, -6, source="CAUSE-23"),
@@ -25,7 +26,8 @@ CAUSE = Cause(
              lambda e: all_of(e["seq_delta"] != 0, ~e["answers_trigger"]), 4, 0, source="DATA_SEQ_RST, RST_SEQ_CHANGE"),
         Sign("went_on", "both ends went on as if nothing had happened", lambda e: any_of(e["data_after_reset"]), 6, -2, source="RST_SEQ_DATA"),
         Sign("victim_answered", "the other end's later reset answers a packet: the victim's own, a consequence",
-             lambda e: known(e["other_reset_frame"].notna(), e["copies"].notna()), 3, 0, source="CAUSE-23 note", cites=("frame", "other_reset_frame")),
+             lambda e: known(e["other_reset_frame"].notna(), e["copies"].notna()), 3, 0, source="CAUSE-23 note",
+             cites=("frame", "other_reset_frame")),
         Sign("sender_closed", "{sender} had closed its side before", lambda e: e["sender_fin"], -10, source="CAUSE-08"),
         Sign("handshake", "it met the handshake: refusing and rejecting look like this", lambda e: shaking_hands(e), -6,
              source="CAUSE-02"),

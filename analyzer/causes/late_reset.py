@@ -13,7 +13,8 @@ CAUSE = Cause(
     remedy="Nothing: this reset ended nothing. Look for the reason of an error elsewhere.",
     confirm="Both programs finished without an error; the FINs and their acknowledgements are in the capture.",
     signs=(
-        Sign("both_finished", "both sides had sent FIN and both were acknowledged", lambda e: e["both_fins_acked"], 20, source="CAUSE-30", needed=True),
+        Sign("both_finished", "both sides had sent FIN and both were "
+                              "acknowledged", lambda e: e["both_fins_acked"], 20, source="CAUSE-30", needed=True),
         Sign("nothing_outstanding", "no payload was outstanding", lambda e: all_of(e["unacked_sender"] == 0, e["unacked_peer"] == 0), 3, -6,
              source="CAUSE-30"),
     ),

@@ -18,7 +18,9 @@ PROOF = 60
 
 def _left_its_host(e: pd.DataFrame) -> pd.Series[bool]:
     """True where the capture on the apparent sender's own host shows the reset going out; False where it stands to be seen and is not."""
-    here = all_of(e["captured_at"] == "sender", ~e["incoming_copy"].fillna(False), (e["direction"] != "in").fillna(True)).fillna(False)
+    here = all_of(
+        e["captured_at"] == "sender", ~e["incoming_copy"].fillna(False), (e["direction"] != "in").fillna(True)
+    ).fillna(False)
     there = e["at_sender"].fillna(False)
     return known(any_of(here, there), any_of(here, there, e["absent_at_sender"].fillna(False)))
 
@@ -40,17 +42,23 @@ def _ttl_near(e: pd.DataFrame) -> pd.Series[bool]:
 def _stamps_missing(e: pd.DataFrame) -> pd.Series[bool]:
     """RST+ACK at snd_nxt, as if from the socket, without that socket's stamps or clock: neither a Linux reply nor a live Linux socket."""
     form = all_of(e["has_ack"], e["seq_delta"] == 0, ~e["answers_trigger"].fillna(False))
-    broken = any_of(all_of(e["timestamps_negotiated"], ~e["has_timestamps"]), ~e["timestamp_continues"], all_of(e["ip_id_counts"], ~e["ip_id_continues"]))
+    stamps = any_of(all_of(e["timestamps_negotiated"], ~e["has_timestamps"]), ~e["timestamp_continues"])
+    broken = any_of(stamps, all_of(e["ip_id_counts"], ~e["ip_id_continues"]))
     return all_of(form, broken)
 
 
 _LEFT = "the reset leaves the host whose address it carries ({sender})"
-_ROUTER = "the capturing machine made it: it goes out without having come in, or its checksum is not finished, unlike the segments of {sender}"
+_ROUTER = (
+    "the capturing machine made it: it goes out without having come in, or its checksum is not finished, "
+    "unlike the segments of {sender}"
+)
 _TTL = "its TTL {ttl} is {ttl_delta:+d} from the usual {ttl_usual} of {sender}"
 _FAST = "it came {trigger_delay} after the packet it answers; the way to {sender} and back takes {rtt_usual}"
 _AFTER = "genuine payload of {sender} followed its supposed reset"
 _LIVE = "it carries the marks of the live socket of {sender}: next sequence number, open window, continuing timestamps or IP ID"
-_STAMPS = "it poses as the socket's own reset, but its timestamp is missing or stands still, or it breaks the count of IP IDs"
+_STAMPS = (
+    "it poses as the socket's own reset, but its timestamp is missing or stands still, or it breaks the count of IP IDs"
+)
 _BOTH = "both ends received a reset within two seconds, neither as an answer to the other"
 _BURST = "{burst} resets with different sequence numbers, none of them an answer to a packet of its own"
 _ABSENT = "it is missing at a capture point on the host of {sender} that shows this connection around the moment"

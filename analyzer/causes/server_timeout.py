@@ -29,7 +29,8 @@ CAUSE = Cause(
              lambda e: any_of(e["server_goodbye"] == "idle_timeout", e["server_log_events"].str.contains("idle_timeout|local_timeout")).fillna(False),
              0, source="DESIGN: needs log or payload evidence", needed=True),
         Sign("closed_first", "it had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 5, -6, source="CAUSE-08"),
-        Sign("answers_late_request", "the reset answers what the client sent after that", lambda e: all_of(e["answers_trigger"], e["sender_fin"]), 4, 0,
+        Sign("answers_late_request", "the reset answers what the client sent after "
+                                     "that", lambda e: all_of(e["answers_trigger"], e["sender_fin"]), 4, 0,
              source="SHAPE-1", cites=("trigger_frame", "frame")),
     ),
     prior={"sender": -2},

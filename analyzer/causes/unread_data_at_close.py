@@ -16,14 +16,16 @@ CAUSE = Cause(
         "the process was killed, find what killed it (OOM killer, deployment, timeout). A server that refuses a body should drain it "
         "(nginx `lingering_close`, `Expect: 100-continue`)."
     ),
-    confirm="On that host: `nstat -az TcpExtTCPAbortOnClose` rises; the tracepoint tcp:tcp_send_reset says TCP_ABORT_ON_CLOSE; kernel log for the OOM killer.",
+    confirm="On that host: `nstat -az TcpExtTCPAbortOnClose` rises; the tracepoint tcp:tcp_send_reset says "
+            "TCP_ABORT_ON_CLOSE; kernel log for the OOM killer.",
     signs=(
         Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-07", needed=True),
         Sign("connected", "the handshake was over", lambda e: ~shaking_hands(e), 0, source="CAUSE-07", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
              lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
         Sign("bytes_unread", "payload of {peer} had arrived and nothing of {sender} followed it",
-             lambda e: any_of(e["peer_bytes_since_sender_data"] > 0, e["peer_was_sending"], e["zero_window"]), 0, -16, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
+             lambda e: any_of(e["peer_bytes_since_sender_data"] > 0, e["peer_was_sending"], e["zero_window"]), 0, -16,
+             source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
         Sign("just_arrived", "it had arrived in the last moment, or the window was closed because nobody read",
              lambda e: any_of(e["peer_was_sending"], e["zero_window"]), 6, -6, source="CAUSE-07, AMB-3", cites=("trigger_frame",)),
         Sign("service_gone", "the next attempt was refused: the process had ended", lambda e: e["retry_refused"], 5, 0, source="CAUSE-15"),

@@ -38,7 +38,10 @@ def endings(
     known = connections.set_index("connection")
     columns = ("client_ip", "client_port", "server_ip", "server_port", "client_rtt", "server_rtt", "timestamps",
                "roles_known", "handshake", "ended", "first", "client_resets", "server_resets", "unanswered", "point")  # fmt: skip
-    records = {int(c): dict(zip(columns, row, strict=True)) for c, row in zip(known.index, known[list(columns)].itertuples(index=False), strict=True)}
+    records = {
+        int(c): dict(zip(columns, row, strict=True))
+        for c, row in zip(known.index, known[list(columns)].itertuples(index=False), strict=True)
+    }
     ttls = _host_ttls(hosts)
     local = _local_hosts(hosts)
     rows = []
@@ -92,7 +95,11 @@ def _number(value: Any) -> float | None:
 
 
 def _row(
-    life: Life, record: dict[str, Any], ttls: dict[str, int | None], local: dict[str, bool | None], payload: Payload | None
+    life: Life,
+    record: dict[str, Any],
+    ttls: dict[str, int | None],
+    local: dict[str, bool | None],
+    payload: Payload | None,
 ) -> dict[str, Any] | None:
     """Return one row of ENDINGS as a dict, or None when this connection did not end badly."""
     context = Context(
@@ -149,7 +156,7 @@ def address(ip: str, port: int) -> str:
 def _where(table: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
     """Fill in captured_at: on whose host the capture was taken, seen from each ending's apparent sender."""
     where = dict(zip(coverage["point"], coverage["where"], strict=True))
-    local = {point: set() if pd.isna(hosts) else set(hosts.split(", ")) for point, hosts in zip(coverage["point"], coverage["local_hosts"], strict=True)}
+    local = {c.point: set((c.local_hosts or "").split(", ")) for c in schema.rows(coverage)}
     out = []
     for point, sender, client_ip, server_ip in zip(
         table["point"], table["apparent_sender"], table["client_ip"], table["server_ip"], strict=True

@@ -38,7 +38,9 @@ def is_reply(life: Life, reset: int, trigger: int) -> bool:
         return False
     if int(life.flags[trigger]) & ACK:
         return not int(life.flags[reset]) & ACK and int(life.seq[reset]) == int(life.ack[trigger])
-    return bool(int(life.flags[reset]) & ACK and int(life.seq[reset]) == 0 and int(life.ack[reset]) == life.end(trigger))
+    return bool(
+        int(life.flags[reset]) & ACK and int(life.seq[reset]) == 0 and int(life.ack[reset]) == life.end(trigger)
+    )
 
 
 def find_trigger(life: Life, reset: int, rtt: float | None) -> tuple[int | None, bool]:

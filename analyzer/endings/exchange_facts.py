@@ -30,7 +30,10 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     index = np.arange(len(life))
     client = bool(life.from_client[i])
     before = (index < i) & ~life.has(RST)
-    own, peer = np.flatnonzero(before & (life.from_client == client)), np.flatnonzero(before & (life.from_client != client))
+    own, peer = (
+        np.flatnonzero(before & (life.from_client == client)),
+        np.flatnonzero(before & (life.from_client != client)),
+    )
     rtt = context.rtt[client]
     trigger, answers = find_trigger(life, i, rtt)
     facts: Facts = {
@@ -68,10 +71,15 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     # trouble on the way
     last_peer = int(peer[-1]) if len(peer) else -1
     last_sender = int(own[-1]) if len(own) else -1
-    facts["retransmissions"] = int((life.retransmission & (index > last_sender) & before & (life.from_client != client)).sum())
-    facts["sender_retransmissions"] = int((life.retransmission & (index > last_peer) & before & (life.from_client == client)).sum())
+    facts["retransmissions"] = int(
+        (life.retransmission & (index > last_sender) & before & (life.from_client != client)).sum()
+    )
+    facts["sender_retransmissions"] = int(
+        (life.retransmission & (index > last_peer) & before & (life.from_client == client)).sum()
+    )
     probes = own[life.keepalive[own] & (own > last_peer)]
-    last_word = max(int(own_data[~life.keepalive[own_data]][-1]) if (~life.keepalive[own_data]).any() else -1, int(peer_data[-1]) if len(peer_data) else -1)
+    words = np.append(own_data[~life.keepalive[own_data]], peer_data)
+    last_word = int(words.max()) if len(words) else -1
     run = own[life.keepalive[own] & (own > last_word)]
     facts["keepalives"] = len(run)
     facts["keepalives_unanswered"] = len(probes)
@@ -174,7 +182,11 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
     for j in map(int, after_own):
         if life.length[j] == 0 and not int(life.flags[j]) & FIN:
             continue
-        beyond = distance(int(life.seq[j]), int(life.seq[i])) >= 0 and bool(int(life.flags[i]) & ACK) and not life.retransmission[j]
+        beyond = (
+            distance(int(life.seq[j]), int(life.seq[i])) >= 0
+            and bool(int(life.flags[i]) & ACK)
+            and not life.retransmission[j]
+        )
         genuine = genuine or beyond or life.seconds(j, i) > rtt
     resets = np.flatnonzero(life.has(RST))
     others = [int(j) for j in resets if life.from_client[j] != client]
@@ -220,7 +232,9 @@ def silence_facts(life: Life) -> Facts:
         "ttl": int(life.ttl[i]),
         "sender_fin": bool(life.has(FIN)[own].any()),
         "peer_fin": bool(life.has(FIN)[peer].any()) if len(peer) else False,
-        "idle_gap": life.seconds(int(run[0]) - 1, last_peer) if len(run) and last_peer >= 0 and int(run[0]) - 1 > last_peer else None,
+        "idle_gap": life.seconds(int(run[0]) - 1, last_peer)
+        if len(run) and last_peer >= 0 and int(run[0]) - 1 > last_peer
+        else None,
         "lossless": _lossless(life, len(life)),
     }
     facts["client_bytes"] = facts["sender_bytes"] if client else facts["peer_bytes"]

@@ -93,7 +93,9 @@ class Life:
     def end(self, i: int) -> int:
         """Return the sequence number after packet i; SYN and FIN count one (RFC 9293 3.4)."""
         flags = int(self.flags[i])
-        return (int(self.seq[i]) + int(self.length[i]) + bool(flags & schema.SYN) + bool(flags & schema.FIN)) & 0xFFFFFFFF
+        return (
+            int(self.seq[i]) + int(self.length[i]) + bool(flags & schema.SYN) + bool(flags & schema.FIN)
+        ) & 0xFFFFFFFF
 
     def seconds(self, later: int, earlier: int) -> float:
         """Return the time between two packets."""

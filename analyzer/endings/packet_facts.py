@@ -36,7 +36,9 @@ def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) ->
     facts: Facts = {
         "has_ack": has_ack,
         "seq_delta": None if snd_nxt is None else distance(int(life.seq[i]), snd_nxt),
-        "ack_delta": distance(int(life.ack[i]), peer_nxt) if has_ack and peer_nxt is not None and life.ack[i] != NONE else None,
+        "ack_delta": distance(int(life.ack[i]), peer_nxt)
+        if has_ack and peer_nxt is not None and life.ack[i] != NONE
+        else None,
         "window": int(life.window[i]),
         "window_zero": int(life.window[i]) == 0,
         "has_timestamps": bool(life.tsval[i] != NONE),
@@ -55,7 +57,9 @@ def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) ->
     if negotiated is None and len(own_steady):
         negotiated = bool((life.tsval[own_steady] != NONE).any())
     facts["timestamps_negotiated"] = negotiated
-    facts["timestamp_continues"] = _clock_goes_on(life, i, own[life.tsval[own] != NONE]) if facts["has_timestamps"] else None
+    facts["timestamp_continues"] = (
+        _clock_goes_on(life, i, own[life.tsval[own] != NONE]) if facts["has_timestamps"] else None
+    )
     # TTL
     ttl, basis = usual(life.ttl[own_steady]), "connection"
     if ttl is None:

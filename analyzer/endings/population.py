@@ -24,7 +24,12 @@ def probes(connections: pd.DataFrame) -> pd.DataFrame:
     """Return PATH -> probe_count (Int64), probe_period [s] and probe_variation (Float64): handshakes that nothing followed."""
     c = connections
     length = (c["last"] - c["first"]).dt.total_seconds()
-    quiet = c["handshake"].fillna(False) & (c["client_bytes"] == 0).fillna(False) & (length <= PROBE_SECONDS) & (c["ended"] != "open")
+    quiet = (
+        c["handshake"].fillna(False)
+        & (c["client_bytes"] == 0).fillna(False)
+        & (length <= PROBE_SECONDS)
+        & (c["ended"] != "open")
+    )
     probe = c.loc[quiet.astype(bool), [*PATH, "first"]].sort_values("first")
     if probe.empty:
         return pd.DataFrame(columns=[*PATH, "probe_count", "probe_period", "probe_variation"])
@@ -80,7 +85,9 @@ def same_moment(endings: pd.DataFrame) -> pd.Series:
         order = np.argsort(times, kind="stable")
         ordered = times[order]
         reach = int(MOMENT * 1e9)
-        count = np.searchsorted(ordered, ordered + reach, "right") - np.searchsorted(ordered, ordered - reach, "left") - 1
+        count = (
+            np.searchsorted(ordered, ordered + reach, "right") - np.searchsorted(ordered, ordered - reach, "left") - 1
+        )
         out.loc[rows.index[order]] = count
     return out
 
@@ -99,7 +106,9 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, ho
         return endings
     out = endings.reset_index(drop=True)
     survived = gaps.rename(columns={"longest_survived": "path_survived"})[[*PATH, "path_survived"]]
-    spoke = hosts.assign(host_alive=(hosts["packets"] > hosts["resets"]).astype("boolean")).rename(columns={"ip": "server_ip"})
+    spoke = hosts.assign(host_alive=(hosts["packets"] > hosts["resets"]).astype("boolean")).rename(
+        columns={"ip": "server_ip"}
+    )
     for table, keys in (
         (probes(connections), PATH), (services(connections), SERVICE), (survived, PATH), (failed_gaps(out), PATH),
         (spoke[["point", "server_ip", "host_alive"]], ["point", "server_ip"]),
