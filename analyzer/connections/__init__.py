@@ -10,4 +10,16 @@ from analyzer.connections.closing import Traffic, close
 from analyzer.connections.folding import State, begin_file, fold, start
 from analyzer.connections.selecting import Selection, Wanted, packets, select, wanted
 
-__all__ = ["Selection", "State", "Traffic", "Wanted", "begin_file", "close", "fold", "packets", "select", "start", "wanted"]
+__all__ = [
+    "Selection",
+    "State",
+    "Traffic",
+    "Wanted",
+    "begin_file",
+    "close",
+    "fold",
+    "packets",
+    "select",
+    "start",
+    "wanted",
+]

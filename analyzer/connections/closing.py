@@ -24,7 +24,9 @@ from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
 
 Array = npt.NDArray[Any]
 
-SILENCE_NS = 3 * layout.SECOND  # a first retransmission this long before the end of the capture has had time to be answered
+SILENCE_NS = (
+    3 * layout.SECOND
+)  # a first retransmission this long before the end of the capture has had time to be answered
 SILENCE_TIMES = 2  # … or this many retransmissions
 
 

@@ -123,7 +123,9 @@ def _trip(connections: pd.DataFrame, name: str) -> str:
 
 def _directions(connections: pd.DataFrame) -> str:
     """'both' or 'one' for most of the connections that got past a SYN and are not bare resets; 'unknown' without any."""
-    client = (connections["client_packets"] - connections["client_resets"] - connections["syn_frames"]).to_numpy(np.int64)
+    client = (connections["client_packets"] - connections["client_resets"] - connections["syn_frames"]).to_numpy(
+        np.int64
+    )
     server = (connections["server_packets"] - connections["server_resets"]).to_numpy(np.int64)
     both = (connections["client_packets"] > 0).to_numpy(bool) & (connections["server_packets"] > 0).to_numpy(bool)
     telling = both | (client > 0) | (server > 0)
@@ -175,10 +177,10 @@ def coverage_table(
     if captures is not None and len(captures):
         first, last = captures["first"].min(), captures["last"].max()
         drops = captures["drops"].sum(min_count=1)
-    row = {
+    row: dict[str, Any] = {
         "point": point,
-        "first": first,
-        "last": last,
+        "first": pd.to_datetime(pd.Series([first]), utc=True),
+        "last": pd.to_datetime(pd.Series([last]), utc=True),
         "where": found.where,
         "where_basis": found.basis,
         "directions": directions,
@@ -190,7 +192,9 @@ def coverage_table(
         "connections": len(connections),
         "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, len(connections)),
     }
-    return COVERAGE.conform(pd.DataFrame({name: [value] for name, value in row.items()}))
+    return COVERAGE.conform(
+        pd.DataFrame({name: value if isinstance(value, pd.Series) else [value] for name, value in row.items()})
+    )
 
 
 _TAKEN = {
@@ -207,7 +211,11 @@ def _sentence(
 ) -> str:
     if connections == 0:
         return "It holds no TCP."
-    named = f" ({', '.join(here[:3])}{' …' if len(here) > 3 else ''})" if here and found.where in ("client", "server", "both") else ""
+    named = (
+        f" ({', '.join(here[:3])}{' …' if len(here) > 3 else ''})"
+        if here and found.where in ("client", "server", "both")
+        else ""
+    )
     count = "1 connection" if connections == 1 else f"{connections:,} connections"
     facts = [count]
     if only_resets:

@@ -290,7 +290,9 @@ def sent(side: Any, s: Any) -> int:
     flags = s.flags
     syn = flags & SYN != 0
     fin = flags & FIN != 0
-    if syn and not (side.isn_known and side.isn == s.seq):  # the first, or a SYN-ACK with another number (a SYN proxy's, then the server's)
+    if syn and not (
+        side.isn_known and side.isn == s.seq
+    ):  # the first, or a SYN-ACK with another number (a SYN proxy's, then the server's)
         side.known = True
         side.isn_known = True
         side.isn = s.seq
@@ -403,7 +405,7 @@ def clear_connection(c: Any, tuple_row: Any, end: int, s: Any, stream: Any, file
 
 @compiled
 def note_time(c: Any, end: int, s: Any) -> None:
-    """First and last time, and the longest silence after which both ends spoke again."""
+    """First and last time, and the longest silence after which both ends spoke again; what follows a reset survives nothing."""
     if s.time != NO_TIME:
         if c.first == NO_TIME:
             c.first = s.time
@@ -413,7 +415,7 @@ def note_time(c: Any, end: int, s: Any) -> None:
             c.quiet = quiet
             c.spoke = 0
         c.last = max(c.last, s.time)
-    if s.flags & RST == 0 and c.quiet > 0:
+    if c.before_reset < 0 and c.quiet > 0:
         c.spoke |= 1 << end
         if c.spoke == 3:
             c.survived = c.quiet
@@ -458,7 +460,8 @@ def note_handshake(c: Any, end: int, s: Any, own: Any, other: Any) -> None:
     if flags & SYN:
         if own.syn_ttl < 0:
             own.syn_ttl = s.ttl
-            own.syn_timestamps = 1 if s.has_timestamps else 0
+            if s.has_timestamps or not s.header_cut:  # else the option may have been there
+                own.syn_timestamps = 1 if s.has_timestamps else 0
         if flags & ACK:
             own.syn_acks += 1
             if c.syn_ack_from < 0:
@@ -513,6 +516,15 @@ def unfinished_checksum(s: Any) -> Any:
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
         whole = (whole & np.uint64(0xFFFF)) + (whole >> np.uint64(16))
     return s.checksum == whole or s.checksum == total
+
+
+@compiled
+def unfinished_checksums(segments: Any) -> Any:
+    """The same for many segments."""
+    out = np.empty(len(segments), np.bool_)
+    for i in range(len(segments)):
+        out[i] = unfinished_checksum(segments[i])
+    return out
 
 
 @compiled
@@ -604,7 +616,9 @@ def fold_segments(
         number = t.connection
         if number < 0 or (
             first
-            and begins_connection(connections[number], sides[2 * number + end], sides[2 * number + 1 - end], flags, s.seq)
+            and begins_connection(
+                connections[number], sides[2 * number + end], sides[2 * number + 1 - end], flags, s.seq
+            )
         ):
             number = counts[CONNECTIONS]
             counts[CONNECTIONS] += 1

@@ -14,9 +14,13 @@ import numpy as np
 MILLISECOND = 1_000_000  # ns
 SECOND = 1_000 * MILLISECOND
 
-COPY_NS = 10 * MILLISECOND  # the copies of one packet (-i any, SPAN, router) are microseconds to milliseconds apart (fact base B.0)
+COPY_NS = (
+    10 * MILLISECOND
+)  # the copies of one packet (-i any, SPAN, router) are microseconds to milliseconds apart (fact base B.0)
 COPY_MEMORY = 1 << 15  # packets remembered for that: 3 million packets a second fit into 10 ms
-OUT_OF_ORDER_NS = 3 * MILLISECOND  # a hole filled sooner is reordering, later a retransmission (Wireshark's tcp analysis)
+OUT_OF_ORDER_NS = (
+    3 * MILLISECOND
+)  # a hole filled sooner is reordering, later a retransmission (Wireshark's tcp analysis)
 SEQUENCE_JUMP = 1 << 30  # an ACK further ahead than this belongs to another life of the address pair
 STREAM_LIMIT = 1 << 24  # address pairs per file whose stream number is followed; beyond, stream is null
 
@@ -99,7 +103,9 @@ SIDE = np.dtype(
     align=True,
 )
 
-TTLS = 4  # different TTLs counted per host and class: routes change rarely; the rarest makes room (space-saving counting)
+TTLS = (
+    4  # different TTLs counted per host and class: routes change rarely; the rarest makes room (space-saving counting)
+)
 
 # One address.
 HOST = np.dtype(
@@ -109,10 +115,16 @@ HOST = np.dtype(
         ("packets", np.int64),
         ("incoming", np.int64),  # frames by direction
         ("outgoing", np.int64),
-        ("first_incoming", np.int64),  # first sightings by direction, resets apart: a forwarded packet is first seen coming in
+        (
+            "first_incoming",
+            np.int64,
+        ),  # first sightings by direction, resets apart: a forwarded packet is first seen coming in
         ("first_outgoing", np.int64),
         ("summed", np.int64),  # segments whose checksum could be looked at
-        ("unfinished", np.int64),  # of these, with only the pseudo-header's sum in it: the sender's card was to finish it
+        (
+            "unfinished",
+            np.int64,
+        ),  # of these, with only the pseudo-header's sum in it: the sender's card was to finish it
         ("established", np.int64),  # segments without SYN and RST
         ("established4", np.int64),  # of these, IPv4
         ("zero_id", np.int64),  # of these, with IP ID 0

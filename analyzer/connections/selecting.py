@@ -17,7 +17,7 @@ import pandas as pd
 from analyzer.connections import layout
 from analyzer.connections.closing import Traffic
 from analyzer.connections.columns import booleans, integers, strings, times
-from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments
+from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT
 
 Array = npt.NDArray[Any]
@@ -169,6 +169,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
     )
     order = np.argsort(marks["connection"], kind="stable")
     code, rows, marks, checks = code[order], rows[order], marks[order], checks[order]
+    rows.flags.writeable = False
     has_ack = marks["relative_ack"] >= 0
     directions = np.array([_DIRECTION_CODES[i] for i in range(3)])
     frame = pd.DataFrame(
@@ -199,6 +200,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
             "tsval": integers(rows["tsval"], rows["has_timestamps"]),
             "tsecr": integers(rows["tsecr"], rows["has_timestamps"]),
             "checksum_ok": booleans(checks == 1, checks >= 0),
+            "unfinished_checksum": booleans(unfinished_checksums(rows)),
             "interface": integers(rows["interface"], rows["interface"] >= 0),
             "vlan": integers(rows["vlan"], rows["vlan"] >= 0),
             "direction": strings(("in", "out"), directions[rows["direction"]]),
