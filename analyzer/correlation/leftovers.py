@@ -9,7 +9,7 @@ import pandas as pd
 
 from analyzer.correlation.rules import RULES, SPEAKING
 from analyzer.correlation.ties import last_reset, life_of, points, toward_writer
-from analyzer.correlation.wire import NO_TIME, SECOND, Wire
+from analyzer.correlation.wire import AFTERWARDS, NO_TIME, SECOND, Wire
 
 POSTGRESQL_NEXT = "log_connections = on, log_disconnections = on, log_line_prefix = '%m [%p] %r '"
 _CLOCK = "how this log's clock stands to the capture could not be found"
@@ -48,7 +48,7 @@ def _outside(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     first, last = int(spans["first"].min()), int(spans["last"].max())
     out = pd.Series(pd.NA, index=lines.index, dtype="object")
     covered = f"the capture covers {_clock(first)} to {_clock(last)}, and this line is of "
-    late = (lines["time"] + lines["tolerance"] < first) | (lines["time"] > last + 60 * SECOND)
+    late = (lines["time"] + lines["tolerance"] < first) | (lines["time"] > last + AFTERWARDS)
     out[late] = [covered + _clock(t) for t in lines.loc[late, "time"]]
     return out
 
@@ -90,7 +90,11 @@ def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.Series:
 
 def _story(pair: object, toward: int, away: int) -> str:
     end = f"the connection of {getattr(pair, 'client_ip')} port {getattr(pair, 'client_port')}"  # noqa: B009
-    fins = [side for side in ("client", "server") if bool(getattr(pair, f"{side}_fin")) is True]
+    fins = [
+        side
+        for side in ("client", "server")
+        if getattr(pair, f"{side}_fin") is not pd.NA and getattr(pair, f"{side}_fin")
+    ]
     if RULES[str(getattr(pair, "event"))].reset == "toward" and away != NO_TIME and toward == NO_TIME:  # noqa: B009
         return f"the only reset of {end[4:] if end.startswith('the ') else end} was sent with the writer's own address, at {_clock(away)}"
     if toward != NO_TIME:

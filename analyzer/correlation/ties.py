@@ -16,7 +16,7 @@ import pandas as pd
 
 from analyzer.correlation.assignment import assign, candidates
 from analyzer.correlation.rules import RULES
-from analyzer.correlation.wire import NO_TIME, OTHER_POINT, SECOND, Wire
+from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, Wire
 
 OUTBURST = 10 * SECOND
 LATEST = 2 * 24 * 3600 * SECOND  # a line that names its connection may come this late
@@ -66,7 +66,10 @@ def life_of(lines: pd.DataFrame, wire: Wire, point: str) -> pd.DataFrame:
             ),
         }
     )
-    by_line = pd.merge_asof(keyed.sort_values("at"), lives, left_on="at", right_on="first", by=["ip", "port"])
+    # long after the capture the port may be another connection's, unless the process says when it got this one
+    ends = wire.spans.loc[wire.spans["point"] == point, "last"]
+    in_time = keyed[keyed["at"] <= int(ends.max()) + AFTERWARDS] if len(ends) else keyed
+    by_line = pd.merge_asof(in_time.sort_values("at"), lives, left_on="at", right_on="first", by=["ip", "port"])
     with_opening = keyed[keyed["opened"] != NO_TIME].sort_values("opened")
     by_opening = pd.merge_asof(with_opening, lives, left_on="opened", right_on="first", by=["ip", "port"])
     by_opening = by_opening[by_opening["opened"] <= by_opening["last"] + 2 * SECOND]
@@ -191,14 +194,14 @@ def _fitting(lines: pd.DataFrame, targets: pd.DataFrame, keys: list[str]) -> pd.
     """Candidates by time and keys that rules and direction allow: row, target, lag, ending."""
     pairs = candidates(lines, targets, keys)
     if pairs.empty:
-        return pd.DataFrame({"row": [], "target": [], "lag": [], "ending": []}, dtype="int64")
+        return pairs.assign(ending=pd.Series(dtype=object))[["row", "target", "lag", "ending"]]
     line, target = lines.set_index("row").loc[pairs["row"]], targets.loc[pairs["target"]]
     # why the writer closed stands before a reset of either side
     direction = toward_writer(line["writer"], False).mask(line["precedes"].astype(bool))
     from_client = target["from_client"].set_axis(line.index)
     same = (direction == from_client).fillna(True)  # a silence has no direction, an unknown writer no side
     kind = [kind in kinds for kind, kinds in zip(target["kind"], line["kinds"], strict=True)]
-    pairs["ending"] = target["ending"].to_numpy()
+    pairs["ending"] = target["ending"].to_numpy(dtype=object)
     fitting: pd.DataFrame = pairs.loc[same.to_numpy(dtype=bool) & np.array(kind)]
     return fitting
 
@@ -219,7 +222,7 @@ def _by_host(lines: pd.DataFrame, wire: Wire, named: pd.DataFrame) -> pd.DataFra
             leaders = mine[mine["row"].isin(own["leader"])]
             chosen = assign(leaders, own.set_index("row")["time"], targets["t"])
             where = chosen.set_index("row")["ending"]
-            follow = own.assign(ending=own["leader"].map(where)).dropna(subset=["ending"])
+            follow = own.assign(ending=own["leader"].map(where).astype(object)).dropna(subset=["ending"])
             tied = follow[["row", "ending"]].merge(mine, on=["row", "ending"]).sort_values("lag").drop_duplicates("row")
             name = " and ".join(key.replace("_", " ") for key in keys)
             found.append(tied.assign(tie="host", tie_sentence=f"the line's {name} and its time fit this connection"))
@@ -247,7 +250,7 @@ def _by_time(lines: pd.DataFrame, wire: Wire, tied: pd.DataFrame, all_lines: pd.
         single = leaders[~leaders["row"].duplicated(keep=False) & ~leaders["ending"].duplicated(keep=False)]
         sentence = f"it is the only ending that fits within {int(own['reach'].max()) // SECOND} s before this line, which names no address"
         where = single.set_index("row")["ending"]
-        follow = own.assign(ending=own["leader"].map(where)).dropna(subset=["ending"])
+        follow = own.assign(ending=own["leader"].map(where).astype(object)).dropna(subset=["ending"])
         both = follow[["row", "ending", "leader", "process"]].merge(mine, on=["row", "ending"])
         both = both.sort_values("lag", key=abs).drop_duplicates("row")
         both["tie_sentence"] = [

@@ -13,6 +13,7 @@ import pandas as pd
 
 SECOND = 10**9
 NO_TIME = np.iinfo(np.int64).min
+AFTERWARDS = 60 * SECOND  # how long after the capture a line may speak of what is in it
 TUPLE = ["client_ip", "client_port", "server_ip", "server_port"]
 OTHER_POINT = SECOND  # what the clocks of two capture points may differ
 

@@ -276,7 +276,7 @@ def recognise_text(text: str) -> dict[str, Any] | None:
     index = _index()
     hits = {literal for _, literal in index.literals.find("\n".join(lines).encode("utf-8", "replace"))}
     candidates = sorted({pair for literal in hits for pair in index.messages[literal]})
-    row = _recognise(lines, candidates, 1970) or _recognise(lines, candidates, 1970, bare=True)
+    row = _recognise(lines, candidates, 1970, bare=True)
     if row is not None:
         del row["stamp"]
         row["text"] = _shown(lines[0])
@@ -290,14 +290,14 @@ def _shown(line: str) -> str:
 def _recognise(
     lines: list[str], candidates: Sequence[tuple[int, int]], year: int, bare: bool = False
 ) -> dict[str, Any] | None:
-    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time. `bare`: nothing stands before messages."""
+    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time. `bare`: a head may be missing."""
     flat = " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
     shift = len(lines[0]) - len(lines[0].lstrip())
     for f, log_format in enumerate(formats()):
         wanted = [log_format.messages[m] for g, m in candidates if g == f]
         if not wanted:
             continue
-        head = Head(body=0) if bare else log_format.head(lines[0].strip() if log_format.anchored else flat)
+        head = log_format.head(lines[0].strip() if log_format.anchored else flat) or (Head(body=0) if bare else None)
         if head is None:
             continue
         if head.continued:
