@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from connections_fixture import EPOCH, Pair, folded, rows, segment
 
-from analyzer.schema import CONNECTIONS, DIRECTION_IN, DIRECTION_OUT
+from analyzer import connections
+from analyzer.schema import CAPTURES, CONNECTIONS, DIRECTION_IN, DIRECTION_OUT
 
 PAIR = Pair()
 
@@ -307,3 +308,13 @@ def test_a_syn_without_any_answer_is_silence_and_a_one_sided_capture_cannot_tell
     assert row["ended"] == "open" and pd.isna(row["unanswered"])
     row = only(PAIR.c("S"), PAIR.c("A", 1, 1, at=0.1), REQUEST, PAIR.c("FA", 11, 1, at=2))
     assert row["ended"] == "well"
+
+
+def test_the_capture_goes_on_while_other_protocols_do() -> None:
+    state = connections.start()
+    connections.begin_file(state, 0, "a")
+    connections.fold(state, rows(PAIR.opening(), REQUEST, AGAIN[0]))
+    assert connections.close(state).connections["ended"].tolist() == ["open"]
+    last = pd.Series([EPOCH + 60_000_000_000]).astype("datetime64[ns, UTC]")
+    captures = CAPTURES.conform(pd.DataFrame({"last": last}))
+    assert connections.close(state, captures).connections["ended"].tolist() == ["silence"]

@@ -14,9 +14,9 @@ SYN_ACK = Seen(packets=True, syn_ack=True)
 SYN_ACK_RST = Seen(packets=True, syn_ack=True, reset=True)
 SYN_ACK_FIN = Seen(packets=True, syn_ack=True, fin=True)
 RST = Seen(packets=True, reset=True)
-MIDDLE = Seen(packets=True, bytes=1)
-MIDDLE_RST = Seen(packets=True, bytes=1, reset=True)
-MIDDLE_FIN = Seen(packets=True, bytes=1, fin=True)
+MIDDLE = Seen(packets=True, payload=True)
+MIDDLE_RST = Seen(packets=True, payload=True, reset=True)
+MIDDLE_FIN = Seen(packets=True, payload=True, fin=True)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ MIDDLE_FIN = Seen(packets=True, bytes=1, fin=True)
         (SYN, SYN_ACK_FIN, "ShAf", "S3"),
         (SYN_RST, SYN_ACK, "ShAR", "RSTO"),
         (SYN, SYN_ACK_RST, "ShAr", "RSTR"),
-        (Seen(True, True, False, False, True, 1), SYN_ACK_RST, "ShADRr", "RSTR"),
+        (Seen(True, True, False, False, True, True), SYN_ACK_RST, "ShADRr", "RSTR"),
         (SYN_RST, NONE, "SR", "RSTOS0"),
         (
             Seen(True, True, False, False, True),

@@ -88,7 +88,7 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
     """
     ends = read_ends(state)
     texts = addresses(state)
-    connections = connections_table(state, ends, texts)
+    connections = connections_table(state, ends, texts, end_of_capture(ends, captures))
     hosts = state.hosts[: state.counts[layout.HOSTS]]
     return Traffic(
         point=state.point,
@@ -172,14 +172,14 @@ def unanswered(side: Array, other: Array) -> tuple[Array, Array]:
     return side["known"] & (side["acked"] < side["next"]) & (side["again"] > 0), visible | (side["again"] == 0)
 
 
-def _ended(ends: Ends, end_of_capture: int) -> tuple[Array, Array, Array]:
+def _ended(ends: Ends, last: int) -> tuple[Array, Array, Array]:
     """`ended` as a code (0 well, 1 reset, 2 silence, 3 open), `unanswered`, and where that is known."""
     silent = np.zeros(len(ends.connections), bool)
     asked = np.zeros(len(ends.connections), bool)
     known = np.ones(len(ends.connections), bool)
     for side, other in ((ends.client, ends.server), (ends.server, ends.client)):
         waiting, visible = unanswered(side, other)
-        waited = (side["again_time"] != NO_TIME) & (end_of_capture - side["again_time"] >= SILENCE_NS)
+        waited = (side["again_time"] != NO_TIME) & (last - side["again_time"] >= SILENCE_NS)
         asked |= waiting & visible
         known &= visible
         silent |= waiting & visible & (waited | (side["again"] >= SILENCE_TIMES))
@@ -194,21 +194,23 @@ def _ended(ends: Ends, end_of_capture: int) -> tuple[Array, Array, Array]:
     return ended, asked, known | asked
 
 
-def connections_table(state: State, ends: Ends, texts: list[str]) -> pd.DataFrame:
-    """CONNECTIONS of one capture point, in order of first packets."""
+def end_of_capture(ends: Ends, captures: pd.DataFrame | None) -> int:
+    """Time of the last packet of any protocol, ns; of the last segment where no file says."""
+    last = int(ends.connections["last"].max()) if len(ends.connections) else NO_TIME
+    if captures is not None and captures["last"].notna().any():
+        last = max(last, captures["last"].max().value)
+    return last
+
+
+def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> pd.DataFrame:
+    """CONNECTIONS of one capture point, in order of first packets; the capture ended at `last`."""
     c, client, server = ends.connections, ends.client, ends.server
     count = len(c)
-    last_time = int(c["last"].max()) if count else NO_TIME
-    ended, asked, asked_known = _ended(ends, last_time)
+    ended, asked, asked_known = _ended(ends, last)
     names = list(state.files.values())
     numbers = np.array(list(state.files), np.int64)
-    client_bytes, server_bytes = payload(client), payload(server)
-    letters = [
-        zeek.history(codes, n, end)
-        for codes, n, end in zip(
-            c["history"].tolist(), c["letter_count"].tolist(), ends.client_end.tolist(), strict=True
-        )
-    ]
+    letters = list(map(zeek.history, c["history"].tolist(), c["letter_count"].tolist(), ends.client_end.tolist()))
+    states = list(map(zeek.conn_state, _seen(client), _seen(server), letters))
     both_syns = (client["syn_timestamps"] >= 0) & (server["syn_timestamps"] >= 0)
     frame = pd.DataFrame(
         {
@@ -227,7 +229,7 @@ def connections_table(state: State, ends: Ends, texts: list[str]) -> pd.DataFram
             "first_frame": integers(c["first_frame"]),
             "last_file": integers(c["last_file"]),
             "last_frame": integers(c["last_frame"]),
-            "conn_state": pd.Series(_conn_states(client, server, client_bytes, server_bytes, letters), dtype="string"),
+            "conn_state": pd.Series(states, dtype="string"),
             "history": pd.Series(letters, dtype="string"),
             "handshake": booleans(c["handshake"]),
             "syn_frames": integers(client["syns"]),
@@ -235,8 +237,8 @@ def connections_table(state: State, ends: Ends, texts: list[str]) -> pd.DataFram
             "server_isn": integers(server["isn"], server["isn_known"]),
             "client_packets": integers(client["packets"]),
             "server_packets": integers(server["packets"]),
-            "client_bytes": integers(client_bytes),
-            "server_bytes": integers(server_bytes),
+            "client_bytes": integers(payload(client)),
+            "server_bytes": integers(payload(server)),
             "client_fin": booleans(client["fin"]),
             "server_fin": booleans(server["fin"]),
             "client_resets": integers(client["resets"]),
@@ -256,24 +258,12 @@ def connections_table(state: State, ends: Ends, texts: list[str]) -> pd.DataFram
     return CONNECTIONS.conform(frame)
 
 
-def _conn_states(
-    client: Array, server: Array, client_bytes: Array, server_bytes: Array, letters: list[str]
-) -> list[str]:
-    """Zeek's state per connection; each combination of facts is judged once."""
-
-    def facts(side: Array, size: Array) -> list[zeek.Seen]:
-        columns = [side["packets"] > 0, side["syns"] > 0, side["syn_acks"] > 0, side["fin"], side["resets"] > 0]
-        rows = zip(*(column.tolist() for column in columns), (np.minimum(size, 1)).tolist(), strict=True)
-        made: dict[Any, zeek.Seen] = {}
-        return [made.get(row) or made.setdefault(row, zeek.Seen(*row)) for row in rows]
-
-    judged: dict[Any, str] = {}
-    states = []
-    for key in zip(facts(client, client_bytes), facts(server, server_bytes), letters, strict=True):
-        if key not in judged:
-            judged[key] = zeek.conn_state(*key)
-        states.append(judged[key])
-    return states
+def _seen(side: Array) -> list[zeek.Seen]:
+    """What each end was seen to send, in Zeek's terms; ends that sent the same share one object."""
+    columns = [side["packets"], side["syns"], side["syn_acks"], side["fin"], side["resets"], payload(side)]
+    code = sum((column > 0).astype(np.int64) << bit for bit, column in enumerate(columns))
+    kinds = [zeek.Seen(*(bool(kind >> bit & 1) for bit in range(len(columns)))) for kind in range(1 << len(columns))]
+    return [kinds[kind] for kind in np.asarray(code).tolist()]
 
 
 def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:

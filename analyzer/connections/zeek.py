@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from analyzer.connections.layout import LETTERS
 
@@ -37,9 +38,10 @@ class Seen:
     syn_ack: bool = False
     fin: bool = False
     reset: bool = False
-    bytes: int = 0
+    payload: bool = False
 
 
+@lru_cache(maxsize=1 << 16)  # most connections of a capture have one of a few histories
 def history(codes: int, count: int, client_end: int) -> str:
     """The letters in order of their first occurrence, once per direction; upper case from the client.
 
@@ -75,6 +77,7 @@ def end_state(own: Seen, other: Seen, is_client: bool) -> End:
     return End.ESTABLISHED if own.syn_ack or own.syn else End.PARTIAL
 
 
+@lru_cache(maxsize=1 << 16)
 def conn_state(client: Seen, server: Seen, letters: str) -> str:
     """Zeek's conn_state (base/protocols/conn/main.zeek): S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH."""
     c = end_state(client, server, True)
@@ -83,7 +86,7 @@ def conn_state(client: Seen, server: Seen, letters: str) -> str:
     server_inactive = s in (End.INACTIVE, End.PARTIAL)
     if s is End.RESET:
         # Zeek looks at the client's state; one that had a SYN-ACK was established before the reset.
-        if c in (End.SYN_SENT, End.SYN_ACK_SENT) or (c is End.RESET and client.bytes == 0 and server.bytes == 0):
+        if c in (End.SYN_SENT, End.SYN_ACK_SENT) or (c is End.RESET and not client.payload and not server.payload):
             return "REJ"
         return "RSTRH" if client_inactive else "RSTR"
     if c is End.RESET:
