@@ -22,6 +22,7 @@ BINARIES = max(
 )
 DEBIAN_PREFIX = "%m [%p] %q%u@%d "
 READY_SECONDS = 20.0
+RELOAD_SECONDS = 0.5
 LOCK_FILE_LINES = 8  # of postmaster.pid: the state is the last
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 LOG_FILES = {"csvlog": "postgresql.csv", "jsonlog": "postgresql.json"}  # by log_destination; else postgresql.log
@@ -73,6 +74,13 @@ class Cluster:
         """Stop it as ``pg_ctl stop -m fast`` and its like do, and wait until it has ended."""
         self.process.send_signal(STOP_SIGNALS[mode])
         self.process.wait(timeout=READY_SECONDS)
+
+    def restrict(self, rule: str) -> None:
+        """Put a line at the top of pg_hba.conf and have it read."""
+        access = self.folder / "pg_hba.conf"
+        access.write_text(f"{rule}\n{access.read_text()}")
+        self.process.send_signal(signal.SIGHUP)
+        time.sleep(RELOAD_SECONDS)
 
     def collect_log(self) -> None:
         """Copy what the server's own collector wrote to where the log belongs."""
