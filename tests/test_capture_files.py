@@ -2,10 +2,13 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import random
 import stat
+import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -168,6 +171,34 @@ def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == f"{path} is damaged: its gzip data cannot be read."
 
 
+@pytest.mark.parametrize(
+    ("magic", "kind", "module", "name"),
+    [
+        (b"\x28\xb5\x2f\xfd", "zstd", "compression.zstd", "ZstdFile"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "backports.zstd", "ZstdFile"),
+        (b"\x04\x22\x4d\x18", "lz4", "lz4.frame", "LZ4FrameFile"),
+    ],
+)
+def test_modules_that_may_be_installed_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, magic: bytes, kind: str, module: str, name: str
+) -> None:
+    class Stripped(io.BytesIO):
+        """Stands in for a decompressor: what follows the magic number is the content."""
+
+        def __init__(self, raw: io.FileIO) -> None:
+            super().__init__(raw.read()[4:])
+
+    for other in ("compression", "backports", "lz4", "compression.zstd", "backports.zstd", "lz4.frame"):
+        monkeypatch.setitem(sys.modules, other, None)
+    monkeypatch.setitem(sys.modules, module.partition(".")[0], types.ModuleType("package"))
+    stand_in = types.ModuleType(module)
+    setattr(stand_in, name, Stripped)
+    monkeypatch.setitem(sys.modules, module, stand_in)
+    (file,), _ = capture.find([put(tmp_path / "a.pcap", magic + one())])
+    assert (file.compression, file.first) == (kind, START)
+    assert sum(chunk.packets for chunk in capture.read(file)) == 1
+
+
 @pytest.mark.parametrize(("magic", "kind"), [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4")])
 def test_compression_without_its_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, magic: bytes, kind: str
@@ -290,8 +321,6 @@ def test_a_folder_with_a_broken_capture_says_what_is_broken(tmp_path: Path) -> N
 
 
 def zipped(names: list[str]) -> bytes:
-    import io
-
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name in names:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib
-import importlib.util
 import lzma
 import os
 import stat
@@ -38,11 +37,11 @@ def compression_of(head: bytes) -> str | None:
 
 
 def _zstd(raw: BinaryIO) -> BinaryIO:
-    for module in ("compression.zstd", "backports.zstd"):  # the standard library's from Python 3.14 on, and its twin
-        if importlib.util.find_spec(module.partition(".")[0]):
-            return cast(BinaryIO, importlib.import_module(module).ZstdFile(raw))
-    reader = importlib.import_module("zstandard").ZstdDecompressor()
-    return cast(BinaryIO, reader.stream_reader(raw, read_across_frames=True))
+    try:
+        module = importlib.import_module("compression.zstd")  # the standard library's, from Python 3.14 on
+    except ImportError:
+        module = importlib.import_module("backports.zstd")
+    return cast(BinaryIO, module.ZstdFile(raw))
 
 
 def _lz4(raw: BinaryIO) -> BinaryIO:
