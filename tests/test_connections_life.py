@@ -281,6 +281,7 @@ ELSEWHERE = [Pair(cport=9).c("S", at=60)]  # the capture goes on
         ([*REQUEST, AGAIN[0], *ELSEWHERE], "silence", True),  # once, and long ago
         ([*REQUEST, *AGAIN, *ANSWER], "open", False),
         ([*REQUEST, *AGAIN, PAIR.s("R", 1, at=7)], "reset", True),
+        ([*REQUEST, PAIR.s("A", 1, 1, at=1.1, window=0), *AGAIN], "open", True),  # the reader has stopped reading
         (
             [*closing()[:2], PAIR.s("FA", 1, 2, at=2, ip_id=41), PAIR.s("FA", 1, 2, at=5, ip_id=42)],
             "well",

@@ -16,6 +16,7 @@ from analyzer.schema import RST
 
 ETHERNET = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")  # else scapy asks the network
 FIELDS = ("frame.number", "tcp.stream", "tcp.seq", "tcp.ack", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw")
+AGAIN = tuple(f"tcp.analysis.{name}" for name in ("retransmission", "fast_retransmission", "spurious_retransmission"))
 CAPTURES = sorted((Path(__file__).parents[1] / "captures").glob("*/**/*.pcap*"))
 
 
@@ -55,9 +56,9 @@ def both_passes(path: Path) -> tuple[pd.DataFrame, connections.Traffic]:
     return pd.DataFrame({"frame": frames, "stream_1": streams}).merge(packets, on="frame", how="left"), traffic
 
 
-def assert_same_numbers(tshark: str, path: Path, window: bool = True) -> None:
-    """Every frame's stream in both passes, and its relative numbers."""
-    theirs = listed = ask_tshark(tshark, path, *FIELDS)
+def assert_same_numbers(tshark: str, path: Path, window: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every frame's stream in both passes, and its relative numbers; returns what pass 2 kept, ours and theirs."""
+    theirs = listed = ask_tshark(tshark, path, *FIELDS, *AGAIN, "tcp.analysis.keep_alive")
     ours, traffic = both_passes(path)
     assert ours["frame"].tolist() == theirs["frame.number"].astype(int).tolist()
     assert ours["stream_1"].tolist() == theirs["tcp.stream"].astype(int).tolist()
@@ -78,6 +79,7 @@ def assert_same_numbers(tshark: str, path: Path, window: bool = True) -> None:
     ):
         assert traffic.reset_frames[column].tolist() == listed[field].astype(int).tolist()
     assert traffic.reset_frames["flags"].tolist() == [int(flags, 16) for flags in listed["tcp.flags"]]
+    return ours, theirs
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -105,8 +107,12 @@ def test_streams_and_relative_numbers_of_random_traffic(tshark: str, tmp_path: P
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: "-".join(path.parts[-2:]))
-def test_streams_and_relative_numbers_of_the_corpus(tshark: str, path: Path) -> None:
-    assert_same_numbers(tshark, path)
+def test_numbers_retransmissions_and_keepalives_of_the_corpus(tshark: str, path: Path) -> None:
+    """tshark knows no copies and takes them for retransmissions."""
+    ours, theirs = assert_same_numbers(tshark, path)
+    first = ours["copy_of"].isna()
+    assert ours["retransmission"][first].tolist() == (theirs[list(AGAIN)] != "").any(axis=1)[first].tolist()
+    assert ours["keepalive"][first].tolist() == (theirs["tcp.analysis.keep_alive"] != "")[first].tolist()
 
 
 def test_streams_restart_with_each_file() -> None:

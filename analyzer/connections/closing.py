@@ -182,7 +182,8 @@ def _ended(ends: Ends, last: int) -> tuple[Array, Array, Array]:
         waited = (side["again_time"] != NO_TIME) & (last - side["again_time"] >= SILENCE_NS)
         asked |= waiting & visible
         known &= visible
-        silent |= waiting & visible & (waited | (side["again"] >= SILENCE_TIMES))
+        listening = other["window"] > 0  # a receiver that closed its window may be alive: what is sent again are probes
+        silent |= waiting & visible & listening & (waited | (side["again"] >= SILENCE_TIMES))
     client, server = ends.client, ends.server
     reset = (client["resets"] > 0) | (server["resets"] > 0)
     both_fins = client["fin"] & server["fin"]

@@ -197,16 +197,16 @@ def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool,
 
 
 @compiled
-def first_sighting(s: Any, sightings: Any) -> Any:
+def first_sighting(s: Any, row: Any, end: int, sightings: Any) -> Any:
     """Frame of the first sighting of this packet when this is a copy, else -1 (and it is remembered as a first sighting).
 
-    A copy has the same addresses, numbers, flags, length, IP ID and timestamp as a packet at most COPY_NS earlier, and was
-    seen at another place (interface, direction, VLAN or TTL) or, at the same place, has an IP ID that is not 0 (fact base,
-    AMB-C1): a stack that counts IP IDs up gives a retransmission a new one.
+    A copy comes from the same end of the same address pair (`row`) with the same numbers, flags, length, IP ID and timestamp as
+    a packet at most COPY_NS earlier, and was seen at another place (interface, direction, VLAN or TTL) or, at the same place,
+    has an IP ID that is not 0 (fact base, AMB-C1): a stack that counts IP IDs up gives a retransmission a new one.
     """
     if s.time == NO_TIME:
         return np.int64(-1)
-    signature = hash_tuple(s.src_hi, s.src_lo, s.sport, s.dst_hi, s.dst_lo, s.dport)
+    signature = mix(MIX, 2 * row + end)
     signature = mix(signature, (np.uint64(s.seq) << np.uint64(32)) | np.uint64(s.ack))
     signature = mix(signature, (np.uint64(s.tsval) << np.uint64(32)) | np.uint64(np.uint32(s.length)))
     signature = mix(signature, (np.uint64(np.uint32(s.ip_id)) << np.uint64(32)) | np.uint64(s.flags))
@@ -247,6 +247,7 @@ def clear_side(side: Any) -> None:
     side.resets = 0
     side.syns = 0
     side.syn_acks = 0
+    side.window = 0xFFFF
     side.ttl = -1
     side.syn_ttl = -1
     side.syn_timestamps = -1
@@ -612,7 +613,7 @@ def fold_segments(
         if keep:
             seen_streams[i] = t.stream
 
-        first = first_sighting(s, sightings) < 0
+        first = first_sighting(s, row, end, sightings) < 0
         number = t.connection
         if number < 0 or (
             first
@@ -659,6 +660,7 @@ def fold_segments(
         kind = SILENT
         if flags & RST == 0:
             kind = sent(own, s)
+            own.window = s.window
             if flags & ACK:
                 acknowledged(other, s)
             note_handshake(c, end, s, own, other)
@@ -723,7 +725,7 @@ def select_segments(
         if span.first_file > file or (span.first_file == file and span.first_frame > s.frame):
             continue
 
-        copy_of = first_sighting(s, sightings)
+        copy_of = first_sighting(s, row, end, sightings)
         kind = SILENT
         if copy_of < 0 and s.flags & RST == 0:
             kind = sent(sides[2 * at + end], s)

@@ -92,6 +92,7 @@ SIDE = np.dtype(
         ("resets", np.int32),  # RST frames
         ("syns", np.int32),  # SYNs without ACK, copies not counted
         ("syn_acks", np.int32),
+        ("window", np.uint16),  # last raw window it advertised; all ones before
         ("ttl", np.int16),  # last, of segments without SYN and RST; -1 none
         ("syn_ttl", np.int16),  # of its first SYN or SYN-ACK; -1 none
         ("syn_timestamps", np.int8),  # of its first SYN or SYN-ACK; -1 none
