@@ -16,11 +16,12 @@ OWN_TTL = 64
 
 
 class Forger:
-    """Watches from ``with`` on; ``reset_client`` sends one reset right behind the server's last segment."""
+    """Watches from ``with`` on; sends a reset right behind the last segment of the end in whose name it speaks."""
 
     def __init__(self, router: Namespace, client: str, server: str):
         self._router, self._client, self._server = router, client, server
         self.sent = 0
+        self._last: dict[str, IP] = {}  # by sender
 
     def __enter__(self) -> "Forger":
         with self._router:
@@ -36,37 +37,54 @@ class Forger:
         self._watch.close()
         self._raw.close()
 
-    def reset_client(self, window: int = 0, disguised: bool = False) -> None:
-        """A reset with the marks of this device, or with those of the server's last packet."""
-        last = self._last_from_server()
+    def reset_client(self, window: int = 0, disguised: bool = False, ahead: int = 0) -> None:
+        """A reset in the server's name, with the marks of this device or with those of the server's last packet.
+
+        ``ahead``: by how much its sequence number misses the server's next; negative for a late one.
+        """
+        self._reset(self._server, self._client, window, disguised, ahead)
+
+    def reset_server(self, window: int = 0, disguised: bool = False, ahead: int = 0) -> None:
+        """The same to the server, in the client's name."""
+        self._reset(self._client, self._server, window, disguised, ahead)
+
+    def _reset(self, source: str, destination: str, window: int, disguised: bool, ahead: int) -> None:
+        self._look()
+        if source not in self._last:
+            raise RuntimeError(f"the forger has seen no packet from {source}")
+        last, other = self._last[source], self._last.get(destination)
         segment = last[TCP]
-        host, port = self._client.rsplit(":", 1)
-        reset = IP(src=last.src, dst=host, ttl=OWN_TTL) / TCP(
+        heard = _end(other) if other else segment.ack  # what a device knows that sees both directions
+        reset = IP(src=last.src, dst=last.dst, ttl=OWN_TTL) / TCP(
             sport=segment.sport,
-            dport=int(port),
-            seq=segment.seq + last.len - 4 * (last.ihl + segment.dataofs),
-            ack=segment.ack,
+            dport=segment.dport,
+            seq=(_end(last) + ahead) % 2**32,
+            ack=heard,
             flags="RA",
             window=window,
         )
         if disguised:
             reset.ttl, reset.id, reset.flags, reset.tos = last.ttl, last.id + 1, last.flags, last.tos
             reset[TCP].window, reset[TCP].options = segment.window, segment.options
-        self._raw.sendto(bytes(reset), (host, 0))
+        self._raw.sendto(bytes(reset), (last.dst, 0))
         self.sent += 1
 
-    def _last_from_server(self) -> IP:
-        last: IP | None = None
+    def _look(self) -> None:
+        """Take note of the last segment that each end sent."""
         while True:
             try:
                 packet = Ether(self._watch.recv(65536))
             except BlockingIOError:
-                break
-            if TCP in packet and _ends(packet) == (self._server, self._client):
-                last = packet[IP]
-        if last is None:
-            raise RuntimeError("the forger has seen no packet of the server")
-        return last
+                return
+            if TCP in packet and set(_ends(packet)) == {self._server, self._client} and "R" not in packet[TCP].flags:
+                self._last[_ends(packet)[0]] = packet[IP]
+
+
+def _end(packet: IP) -> int:
+    """The sequence number after this segment."""
+    segment = packet[TCP]
+    length: int = packet.len - 4 * (packet.ihl + segment.dataofs)
+    return int(segment.seq) + length + ("S" in segment.flags) + ("F" in segment.flags)
 
 
 def _ends(packet: Ether) -> tuple[str, str]:

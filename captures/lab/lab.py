@@ -90,6 +90,11 @@ class Lab:
         with self.client:
             return socket.create_connection((self.server_address, port), timeout=10)
 
+    def leave_open(self, *ends: socket.socket) -> None:
+        """Close these only when the captures have ended."""
+        for end in ends:
+            self._cleanup.callback(end.close)
+
     def expect(self, connection: HasDescriptor | tuple[str, str], **label: Any) -> None:
         """What must be found for this connection: the fields of ``Connection``. To be called while it is open."""
         client, server = connection if isinstance(connection, tuple) else addresses(connection)

@@ -31,12 +31,18 @@ SOCKET_REASONS = {
 ANSWER_REASONS = {"NO_SOCKET", "TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NOT_SPECIFIED"}
 # The kernel's reason settles these causes; of the others it says nothing.
 REASONS_OF_CAUSE = {
-    "abortive_close": {"TCP_STATE"},
+    "abortive_close": {"TCP_STATE", "TCP_ABORT_ON_LINGER", "TCP_ABORT_ON_DATA"},
+    "accept_queue_overflow": {"NO_SOCKET", "NOT_SPECIFIED", "TCP_FLAGS"},
+    "challenge_ack": {"TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"},
     "connection_refused": {"NO_SOCKET"},
     "connection_state_lost": ANSWER_REASONS,
     "data_after_close": ANSWER_REASONS,
+    "half_open_probe": {"NO_SOCKET"},
     "health_probe": {"TCP_STATE"},
+    "keep_alive_race": ANSWER_REASONS,
     "keepalive_timeout": {"TCP_KEEPALIVE_TIMEOUT"},
+    "nat_state_mismatch": ANSWER_REASONS,
+    "port_reuse": {"TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"},
     "server_timeout": ANSWER_REASONS,
     "unread_data_at_close": {"TCP_ABORT_ON_CLOSE"},
 }
@@ -235,17 +241,19 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
     devices = rejected + testimony.forged
     for reset in testimony.resets:
         apparent: Side = "server" if reset.destination == _client_of(reset, labels) else "client"
+        names = [reset, *_other_names(testimony, reset)]
         spoken = [
-            event.reason
+            event
             for event in testimony.trace
-            if (event.source, event.destination) == (reset.source, reset.destination)
-            and abs(event.time - reset.time) < SAME_PACKET_SECONDS
+            for name in names
+            if (event.source, event.destination) == (name.source, name.destination)
+            and abs(event.time - reset.time) < testimony.transit_seconds
         ]
-        reset.traced = spoken[0] if spoken else None
-        left_home = apparent in reset.seen_at
+        reset.traced = spoken[0].reason if spoken else None
+        left_home = any(_home(testimony, name.source, apparent) in name.seen_at for name in names)
         filtered = _rejected(testimony, apparent) > 0
         other: Side = "client" if apparent == "server" else "server"
-        by_router = _translates(testimony, reset.source) if spoken else not left_home and devices > 0
+        by_router = _translates(testimony, spoken[0].source) if spoken else not left_home and devices > 0
         if by_router:
             reset.sent_by = "middlebox"
         elif left_home and (spoken or filtered):
@@ -257,7 +265,7 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
                 f"the reset {_passage(reset)} has no sender: kernel's trace {reset.traced}, "
                 f"{devices} packets rejected or forged by devices"
             )
-    by_device = sum(reset.sent_by == "middlebox" for reset in testimony.resets)
+    by_device = sum(reset.sent_by == "middlebox" and not reset.traced for reset in testimony.resets)
     if by_device > devices:
         raise Contradiction(
             f"{by_device} resets came from no endpoint, but devices rejected or forged only {devices} packets"
@@ -267,6 +275,25 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
 def _passage(reset: Reset) -> str:
     points = ", ".join(f"{point} (frame {frame})" for point, frame in reset.seen_at.items())
     return f"{reset.source} -> {reset.destination} at {reset.time:.6f}, seen at {points}"
+
+
+def _other_names(testimony: Testimony, reset: Reset) -> list[Reset]:
+    """The same packet before or after a router that translates gave it another address."""
+    return [
+        other
+        for other in testimony.resets
+        if (other.source == reset.source) != (other.destination == reset.destination)
+        and (other.sequence, other.flags) == (reset.sequence, reset.flags)
+        and abs(other.time - reset.time) < testimony.transit_seconds
+        and any(_translates(testimony, name) for one in (reset, other) for name in (one.source, one.destination))
+    ]
+
+
+def _home(testimony: Testimony, name: str, side: Side) -> str:
+    """The point where this address's own packets begin: that of its side, or a router on which a proxy runs."""
+    host = name.rpartition(":")[0].strip("[]")
+    is_proxy = host in testimony.addresses.get("router", []) and not _translates(testimony, name)
+    return "router" if is_proxy else side
 
 
 def _translates(testimony: Testimony, name: str) -> bool:
