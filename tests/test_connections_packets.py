@@ -6,7 +6,7 @@ import pytest
 from connections_fixture import Pair, folded, rows, second_pass
 
 from analyzer import connections
-from analyzer.connections.selecting import AFTER, BEFORE, HEAD
+from analyzer.connections.selecting import AFTER, BEFORE, HEAD, LEAST_BEFORE
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, PACKETS
 
 PAIR = Pair()
@@ -84,6 +84,20 @@ def test_the_window_of_a_long_connection() -> None:
     assert not packets["retransmission"].any()  # what lies between the windows was followed all the same
     silent = told(PAIR.opening(), talk)
     assert silent["frame"].tolist() == [*range(1, HEAD + 1), *range(3 + before - BEFORE + 1, 3 + before + 1)]
+
+
+def test_the_window_shrinks_where_very_many_are_wanted() -> None:
+    talk = [PAIR.c("PA", 1 + i, 1, 1, at=1 + i / 100, ip_id=i) for i in range(900)]
+    story = rows(PAIR.opening(), talk)
+    traffic = folded(story)
+    assert connections.wanted(traffic, rows_limit=HEAD + BEFORE + AFTER).notices == ()
+    wanted = connections.wanted(traffic, rows_limit=HEAD + BEFORE)
+    packets = connections.packets(wanted, [("a", connections.select(wanted, 0, story), None)])
+    assert packets["frame"].tolist() == [*range(1, HEAD + 1), *range(903 - BEFORE // 2 + 1, 904)]
+    assert [notice.level for notice in wanted.notices] == ["info"] and f"last {BEFORE // 2} packets" in wanted.notices[
+        0
+    ].sentence
+    assert connections.wanted(traffic, rows_limit=0).before == LEAST_BEFORE
 
 
 def test_stream_numbers_of_each_file() -> None:

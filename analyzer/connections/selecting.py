@@ -18,6 +18,7 @@ from analyzer.connections import layout
 from analyzer.connections.closing import Traffic
 from analyzer.connections.columns import booleans, integers, strings, times
 from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
+from analyzer.errors import Notice
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT
 
 Array = npt.NDArray[Any]
@@ -26,6 +27,10 @@ Array = npt.NDArray[Any]
 HEAD = 8  # the handshake with a retry, and the first request: options, initial numbers, round trips
 BEFORE = 400  # before the first reset (or the end): a full window in flight, retransmissions and keepalives included
 AFTER = 60  # after it: copies, late data, the other end's answer
+LEAST_BEFORE = (
+    50  # where very many connections are wanted, `before` shrinks to this: retransmissions of minutes still show
+)
+ROWS_LIMIT = 2_000_000  # kept packets of one capture point, about 1 GB as PACKETS
 
 _DIRECTION_CODES = {DIRECTION_UNKNOWN: 2, DIRECTION_IN: 0, DIRECTION_OUT: 1}
 
@@ -43,7 +48,9 @@ class Wanted:
     streams: Array
     stream_next: Array
     stream_ends: Array
-    files: frozenset[int]
+    files: frozenset[int]  # numbers of the files that can hold wanted packets
+    before: int  # frames kept before the pivot
+    notices: tuple[Notice, ...]
     sightings: Array = field(default_factory=lambda: np.zeros(layout.COPY_MEMORY, layout.SIGHTING))
 
 
@@ -56,7 +63,7 @@ class Selection:
     marks: Array
 
 
-def wanted(traffic: Traffic, ids: Iterable[int] | None = None) -> Wanted:
+def wanted(traffic: Traffic, ids: Iterable[int] | None = None, *, rows_limit: int = ROWS_LIMIT) -> Wanted:
     """Prepare pass 2 over the files of one capture point.
 
     Parameters
@@ -65,6 +72,8 @@ def wanted(traffic: Traffic, ids: Iterable[int] | None = None) -> Wanted:
         What `close` returned for this point.
     ids : CONNECTIONS.connection values, optional
         Default: all that did not end well, and all with a reset. Numbers of other points are ignored.
+    rows_limit : int
+        Packets that may be kept, about. Beyond it each connection's window shrinks, and a notice says so.
     """
     table = traffic.connections
     if ids is None:
@@ -83,6 +92,8 @@ def wanted(traffic: Traffic, ids: Iterable[int] | None = None) -> Wanted:
         spans[name] = table[name].to_numpy(np.int64)[chosen]
     spans["pivot"] = index.pivot[chosen]
     spans["client_end"] = index.client_end[chosen]
+    total = (table["client_packets"] + table["server_packets"]).to_numpy(np.int64)[chosen]
+    before, notices = _window(spans["pivot"], total, rows_limit)
     sides = np.zeros(2 * len(chosen), layout.SIDE)
     clear_sides(sides)
 
@@ -105,7 +116,20 @@ def wanted(traffic: Traffic, ids: Iterable[int] | None = None) -> Wanted:
         stream_next=np.searchsorted(streams["tuple"], pairs, "left"),
         stream_ends=np.searchsorted(streams["tuple"], pairs, "right"),
         files=_files(spans),
+        before=before,
+        notices=notices,
     )
+
+
+def _window(pivot: Array, total: Array, rows_limit: int) -> tuple[int, tuple[Notice, ...]]:
+    """How many frames before its pivot each connection may keep, so that all of them fit."""
+    before = BEFORE
+    while before > LEAST_BEFORE and np.minimum(total, HEAD + np.minimum(pivot, before) + AFTER).sum() > rows_limit:
+        before = max(before // 2, LEAST_BEFORE)
+    if before == BEFORE:
+        return before, ()
+    sentence = f"Of {len(total):,} connections that ended badly, only the last {before} packets before the end were looked at closely."
+    return before, (Notice("info", "", "", sentence),)
 
 
 def _files(spans: Array) -> frozenset[int]:
@@ -141,7 +165,7 @@ def select(wanted: Wanted, file_number: int, segments: Array) -> Selection:
         wanted.stream_ends,
         wanted.sightings,
         HEAD,
-        BEFORE,
+        wanted.before,
         AFTER,
         marks,
     )
