@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone, tzinfo
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -88,14 +89,20 @@ def analyze(
         The request contradicts itself.
     """
     points, left_out = _points(captures, at)
-    survey = look(points, progress)
-    judged = _only(_all_endings(survey), around, host, port)
+    moment = None if around is None else _moment(around)
+    zone = None if log_timezone is None else _zone(log_timezone)
+    ip = None if host is None else _address(host)
+    tables, opened = _open_logs(logs)
+
+    survey, clocks = _on_one_clock(look(points, progress))
+    everything = _all_endings(survey)
+    judged = _only(everything, moment, ip, port)
 
     coverage, misnamed = vantage.locate(survey.coverage)
     seen = vantage.vantage(judged, survey.connections, survey.reset_frames, coverage)
     judged, sightings = renumber(vantage.apply(judged, seen), seen.sightings)
 
-    lines, log_notices, log_sources = _read_logs(logs, log_timezone, survey.captures)
+    lines, log_notices, log_sources = _read_logs(tables, opened, zone, survey.captures)
     words, packets, said = _dissect(judged, survey, dissect, statements)
     judged = _with_words(judged, words)
     tied = correlation.correlate(
@@ -118,7 +125,7 @@ def analyze(
         sightings=sightings,
         log_lines=lines,
         matches=tied.matches,
-        clocks=tied.clocks,
+        clocks=_stack(schema.CLOCKS, [clocks, tied.clocks]),
         unmatched_log_lines=tied.unmatched,
         evidence=evidence,
         findings=findings,
@@ -129,7 +136,15 @@ def analyze(
             e: diagnosis.band(None if pd.isna(c) else float(c))
             for e, c in zip(findings["ending"], findings["confidence"], strict=True)
         },
-        notices=(*left_out, *survey.notices, *misnamed, *seen.notices, *log_notices, *said, *crashed),
+        notices=(
+            *left_out,
+            *_not_asked(everything, judged),
+            *survey.notices,
+            *misnamed,
+            *log_notices,
+            *said,
+            *crashed,
+        ),
         causes=cause_pages(),
         settings={
             **_versions(),
@@ -262,6 +277,21 @@ def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
     ]
 
 
+def _on_one_clock(survey: Survey) -> tuple[Survey, pd.DataFrame]:
+    """Return the survey with all times on the first point's clock, and CLOCKS rows of the other points."""
+    clocks = vantage.clocks(survey.connections, list(survey.coverage["point"]))
+    moved = replace(
+        survey,
+        captures=vantage.align(survey.captures, clocks),
+        coverage=vantage.align(survey.coverage, clocks),
+        connections=vantage.align(survey.connections, clocks),
+        traffic=vantage.align(survey.traffic, clocks),
+        reset_frames=vantage.align(survey.reset_frames, clocks),
+        packets=vantage.align(survey.packets, clocks),
+    )
+    return moved, vantage.clock_rows(clocks)
+
+
 def _all_endings(survey: Survey) -> pd.DataFrame:
     """Return ENDINGS of every capture point, each judged against its own baselines."""
 
@@ -288,17 +318,32 @@ def _all_endings(survey: Survey) -> pd.DataFrame:
     )
 
 
-def _only(endings: pd.DataFrame, around: str | pd.Timestamp | None, host: str | None, port: int | None) -> pd.DataFrame:
+def _only(endings: pd.DataFrame, around: pd.Timestamp | None, host: str | None, port: int | None) -> pd.DataFrame:
     """Return the endings that were asked for."""
     keep = pd.Series(True, index=endings.index)
     if around is not None:
-        moment = _moment(around)
-        keep &= (endings["time"] - moment).abs() <= pd.Timedelta(seconds=AROUND)
+        keep &= (endings["time"] - around).abs() <= pd.Timedelta(seconds=AROUND)
     if host is not None:
         keep &= (endings["client_ip"] == host) | (endings["server_ip"] == host)
     if port is not None:
         keep &= (endings["client_port"] == port) | (endings["server_port"] == port)
     return endings[keep].reset_index(drop=True)
+
+
+def _not_asked(everything: pd.DataFrame, judged: pd.DataFrame) -> list[Notice]:
+    """Return the notice about endings that were left out because others were asked for."""
+    count = len(everything) - len(judged)
+    if not count:
+        return []
+    sentence = f"Of {len(everything):,} connections that ended badly, {count:,} are outside what was asked for (around, host, port)."
+    return [Notice("info" if len(judged) else "warning", "", "", sentence)]
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no IP address; captures know no names of hosts.") from error
 
 
 def _moment(text: str | pd.Timestamp) -> pd.Timestamp:
@@ -311,20 +356,23 @@ def _moment(text: str | pd.Timestamp) -> pd.Timestamp:
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
+def _open_logs(given: Any) -> tuple[list[pd.DataFrame], list[logs.LogSource]]:
+    """Return the logs that are tables, and the opened files: a missing one is told before the captures are read."""
+    items = [given] if isinstance(given, str | os.PathLike | pd.DataFrame) else list(given)
+    tables = [item for item in items if isinstance(item, pd.DataFrame)]
+    return tables, logs.open_logs([item for item in items if not isinstance(item, pd.DataFrame)])
+
+
 def _read_logs(
-    given: Any, zone: str | None, captures: pd.DataFrame
+    tables: Sequence[pd.DataFrame], opened: Sequence[logs.LogSource], zone: tzinfo | None, captures: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Notice], list[dict[str, Any]]]:
     """Return LOG_LINES, notices, and one record per source for the document."""
-    local = _zone(zone) if zone is not None else None
     first = captures["first"].min()
-    year = None if pd.isna(first) else int(first.year)
-    if isinstance(given, pd.DataFrame):
-        lines, notices = logs.from_frame(given)
-    else:
-        paths = [given] if isinstance(given, str | os.PathLike) else list(given)
-        if not paths:
-            return schema.LOG_LINES.empty(), [], []
-        lines, notices = logs.read_logs(logs.open_logs(paths), timezone=local, year=year)
+    found = [logs.from_frame(table, timezone=zone) for table in tables]
+    if opened:
+        found.append(logs.read_logs(opened, timezone=zone, year=None if pd.isna(first) else int(first.year)))
+    lines = _stack(schema.LOG_LINES, [lines for lines, _ in found])
+    notices = [notice for _, some in found for notice in some]
     counts = lines.groupby("source", sort=False).agg(
         lines=("line", "size"), first=("written", "min"), last=("written", "max")
     )

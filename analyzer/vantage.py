@@ -1,15 +1,17 @@
 """The same connection seen from two capture points: what one shows of the other's reset, and how their clocks stand.
 
-Lives here: pairing connections across points by address pair and initial sequence number, finding a reset again at another point,
-and saying where it is missing although it should be seen.
+Lives here: pairing connections across points by addresses or, across NAT, by initial sequence numbers; each point's clock; finding
+a reset again at another point, and saying where it is missing although it should be seen.
 Never here: reading captures, or what presence and absence mean for the verdict (causes/origins.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analyzer import schema
@@ -17,10 +19,43 @@ from analyzer.errors import Notice
 
 # The same reset at two points is this close after the clocks are aligned; transit times are far below it.
 SAME_RESET = 2.0  # s
-# A point holds the moment when its capture goes on at least this long after it.
-COVERS_AFTER = 0.0  # s
 
-Pair = tuple[Any, ...]
+# A drift is fitted from this many handshakes over at least this time; below it an offset alone is as good.
+DRIFT_SUPPORT, DRIFT_SECONDS = 4, 5.0
+# Clocks nearer than this are left as they are.
+AGREE = 0.1  # s
+# Crystals differ by tens of millionths (RFC 5905 uses 15 for a disciplined clock); a steeper line is noise.
+MOST_DRIFT = 500e-6
+# A drift that adds up to less than this over the whole capture is not worth telling.
+LEAST_DRIFT = 0.002  # s
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One point's clock against the reference point's: offset at a moment of that point's own time, drifting from there.
+
+    offset, spread  s; spread is how far the two directions leave the offset open (half the round trip between the points)
+    drift           seconds a second
+    support         handshakes seen at both
+    middle          the moment for which the offset holds
+    moves           this point's times have to be moved; clocks that agree well enough stay as Wireshark shows them
+    """
+
+    point: str
+    offset: float = 0.0
+    drift: float = 0.0
+    spread: float | None = None
+    support: int = 0
+    middle: pd.Timestamp | None = None
+    moves: bool = False
+
+    def moved(self, times: pd.Series[Any]) -> pd.Series[Any]:
+        """Return times of this point on the reference clock."""
+        if not self.moves:
+            return times
+        gone = 0.0 if self.middle is None else (times - self.middle).dt.total_seconds().fillna(0.0)
+        shift = pd.to_timedelta((self.offset + self.drift * gone) * pd.Series(1e9, index=times.index), unit="ns")
+        return times - shift
 
 
 @dataclass(frozen=True)
@@ -30,14 +65,10 @@ class Vantage:
     facts      keyed by `ending`: at_sender, absent_at_sender, at_peer, later_elsewhere (boolean), same_as (the ending that stands
                for this connection life: itself, or the one it is merged into)
     sightings  ending, point, capture, frame, stream: the same reset at each point, its own included
-    clocks     point, offset_seconds (that point minus the reference point), spread_seconds, support
-    notices    what weakens this
     """
 
     facts: pd.DataFrame
     sightings: pd.DataFrame
-    clocks: pd.DataFrame
-    notices: tuple[Notice, ...]
 
 
 def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
@@ -57,71 +88,132 @@ def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     return out, notices
 
 
-def _pair(row: Any) -> Pair:
-    """Return the identity of a connection at any point: both addresses in a fixed order."""
-    ends = sorted([(row.client_ip, int(row.client_port)), (row.server_ip, int(row.server_port))])
+class _Kin:
+    """The rows of CONNECTIONS that are the same connection: seen at another point, or at the same one with other addresses (NAT)."""
+
+    def __init__(self, connections: pd.DataFrame) -> None:
+        self.by_id: dict[int, Any] = {}
+        self._by_addresses: dict[tuple[Any, ...], list[Any]] = {}
+        self._by_numbers: dict[tuple[Any, ...], list[Any]] = {}
+        for row in schema.rows(connections):
+            self.by_id[row.connection] = row
+            self._by_addresses.setdefault(_addresses(row), []).append(row)
+            if row.client_isn is not None and row.server_isn is not None:
+                self._by_numbers.setdefault((row.client_isn, row.server_isn), []).append(row)
+
+    def of(self, connection: int) -> list[Any]:
+        """Return the other rows of this connection.
+
+        The same addresses at another point, unless the initial sequence numbers differ; or both initial sequence numbers the same
+        whatever the addresses: 64 random bits do not meet by chance (RFC 6528).
+        """
+        mine = self.by_id[connection]
+        same = [o for o in self._by_addresses[_addresses(mine)] if o.point != mine.point and _same_numbers(mine, o)]
+        found = {o.connection: o for o in same}
+        for o in self._by_numbers.get((mine.client_isn, mine.server_isn), []):
+            if o.connection != mine.connection and (o.point != mine.point or _addresses(o) != _addresses(mine)):
+                found[o.connection] = o
+        return list(found.values())
+
+
+def _addresses(row: Any) -> tuple[Any, ...]:
+    """Return both addresses in a fixed order: without a handshake two points may guess the roles differently."""
+    ends = sorted([(row.client_ip, row.client_port), (row.server_ip, row.server_port)])
     return (*ends[0], *ends[1])
 
 
-def _same_isn(a: Any, b: Any) -> bool:
+def _same_numbers(a: Any, b: Any) -> bool:
     return a.client_isn is None or b.client_isn is None or bool(a.client_isn == b.client_isn)
 
 
-def _clocks(connections: pd.DataFrame, points: list[str]) -> pd.DataFrame:
-    """Return each point's clock against the first: from SYN and SYN-ACK seen at both, so that transit times cancel (RFC 5905 8)."""
-    rows = [{"point": points[0], "offset_seconds": 0.0, "spread_seconds": 0.0, "support": 0}]
-    handshakes = connections[
-        connections["client_isn"].notna() & connections["server_rtt"].notna() & (connections["syn_frames"] > 0)
-    ]
-    keys = ["client_ip", "client_port", "server_ip", "server_port", "client_isn"]
-    reference = handshakes[handshakes["point"] == points[0]]
-    for point in points[1:]:
-        both = reference.merge(handshakes[handshakes["point"] == point], on=keys, suffixes=("", "_there"))
-        syn = (both["first_there"] - both["first"]).dt.total_seconds()
-        syn_ack = syn + (both["server_rtt_there"] - both["server_rtt"]).astype(float)
-        if len(both):
-            rows.append(
-                {
-                    "point": point,
-                    "offset_seconds": float(((syn + syn_ack) / 2).median()),
-                    "spread_seconds": float(((syn - syn_ack).abs() / 2).median()),
-                    "support": len(both),
-                }
-            )
-        else:
-            rows.append({"point": point, "offset_seconds": None, "spread_seconds": None, "support": 0})
-    return pd.DataFrame(rows)
+def _clock(point: str, pairs: list[tuple[Any, Any]]) -> Clock:
+    """Return the clock of a point from handshakes (reference row, row there) seen at both.
+
+    The SYN crosses one way and the SYN-ACK the other, so that the mean of their differences is free of the transit time
+    (the on-wire protocol of RFC 5905 8). The drift is the median of slopes between pairs (Theil and Sen).
+    """
+    if not pairs:
+        return Clock(point)
+    syn = np.array([(there.first - here.first).total_seconds() for here, there in pairs])
+    turn = np.array([there.server_rtt - here.server_rtt for here, there in pairs])
+    when = pd.DatetimeIndex([there.first for _, there in pairs])
+    middle = when[len(when) // 2]
+    offsets, seconds = syn + turn / 2, np.asarray((when - middle).total_seconds())
+    drift = 0.0
+    if len(pairs) >= DRIFT_SUPPORT and np.ptp(seconds) >= DRIFT_SECONDS:
+        i, j = np.triu_indices(min(len(pairs), 200), 1)
+        apart = np.abs(seconds[j] - seconds[i]) >= DRIFT_SECONDS / 2
+        slope = float(np.median((offsets[j] - offsets[i])[apart] / (seconds[j] - seconds[i])[apart]))
+        noise = float(np.median(np.abs(offsets - slope * seconds - np.median(offsets - slope * seconds))))
+        if abs(slope) <= MOST_DRIFT and abs(slope) * np.ptp(seconds) >= max(LEAST_DRIFT, 4 * noise):
+            drift = slope
+    offset = float(np.median(offsets - drift * seconds))
+    moves = bool(np.abs(offset + drift * seconds).max() >= AGREE)
+    return Clock(point, offset, drift, float(np.median(np.abs(turn)) / 2), len(pairs), middle, moves)
+
+
+def clocks(connections: pd.DataFrame, points: Sequence[str]) -> dict[str, Clock]:
+    """Return each point's clock against the first point's, from the handshakes in CONNECTIONS that both show."""
+    kin = _Kin(connections)
+    pairs: dict[str, list[tuple[Any, Any]]] = {p: [] for p in points}
+    if len(points) > 1:
+        for here in kin.by_id.values():
+            if here.point == points[0] and here.handshake and here.server_rtt is not None and here.syn_frames == 1:
+                for there in kin.of(here.connection):
+                    if (
+                        there.point != here.point
+                        and there.handshake
+                        and there.server_rtt is not None
+                        and there.syn_frames == 1
+                    ):
+                        pairs[there.point].append((here, there))
+    return {p: Clock(p) if p == points[0] else _clock(p, pairs[p]) for p in points}
+
+
+def clock_rows(clocks: Mapping[str, Clock]) -> pd.DataFrame:
+    """Return CLOCKS rows of the points other than the first: how each stands to it, and whether its times were moved."""
+    reference = next(iter(clocks))
+    rows = []
+    for clock in list(clocks.values())[1:]:
+        found = clock.support > 0
+        drift = f", drifting {clock.drift * 1e6:+.0f} millionths" if clock.drift else ""
+        sentence = (
+            f"The clock at {clock.point} is {clock.offset:+.6f} s from the one at {reference}{drift}, by {clock.support} handshakes seen at both."
+            + (" Its times are shown on that clock." if clock.moves else "")
+            if found
+            else f"No handshake was seen at both {clock.point} and {reference}: their clocks are taken to agree."
+        )
+        rows.append(
+            {
+                "source": clock.point, "offset_seconds": clock.offset if found else None, "spread_seconds": clock.spread,
+                "support": clock.support, "basis": "identity" if found else "none", "sentence": sentence,
+            }
+        )  # fmt: skip
+    return schema.CLOCKS.conform(pd.DataFrame(rows)) if rows else schema.CLOCKS.empty()
+
+
+def align(table: pd.DataFrame, clocks: Mapping[str, Clock]) -> pd.DataFrame:
+    """Return a table with a `point` column, its times moved onto the first point's clock where clocks disagree."""
+    if not any(c.moves for c in clocks.values()) or table.empty:
+        return table
+    out = table.copy()
+    for name in (n for n in ("time", "first", "last", "minute") if n in out.columns):
+        for point, clock in clocks.items():
+            here = out["point"] == point
+            out.loc[here, name] = clock.moved(out.loc[here, name])
+    return out
 
 
 def vantage(
     endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.DataFrame, coverage: pd.DataFrame
 ) -> Vantage:
-    """Return what the points say of each other's endings. `coverage` is as `locate` returns it; all tables span all points."""
-    points = list(coverage["point"])
-    clocks = _clocks(connections, points)
-    offset = {
-        p: 0.0 if pd.isna(o) else float(o) for p, o in zip(clocks["point"], clocks["offset_seconds"], strict=True)
-    }
-    notices = [
-        Notice("warning", p, "", "No handshake is seen here and at the first point: their clocks are taken to agree.")
-        for p, support in zip(clocks["point"][1:], clocks["support"][1:], strict=True)
-        if not support
-    ]
-    where = dict(zip(coverage["point"], coverage["where"], strict=True))
-    last = dict(zip(coverage["point"], coverage["last"], strict=True))
-    first = dict(zip(coverage["point"], coverage["first"], strict=True))
-    dropped = {p for p, d in zip(coverage["point"], coverage["drops"], strict=True) if not pd.isna(d) and d > 0}
-
-    by_pair: dict[Pair, list[Any]] = {}
-    by_id: dict[int, Any] = {}
-    if len(points) > 1:
-        for row in schema.rows(connections):
-            by_pair.setdefault(_pair(row), []).append(row)
-            by_id[int(row.connection)] = row
+    """Return what the points say of each other's endings. `coverage` is as `locate` returns it; all tables span all points, on one clock."""
+    points = {c.point: c for c in schema.rows(coverage)}
+    kin = _Kin(connections)
     frames: dict[int, list[Any]] = {}
     for row in schema.rows(reset_frames):
         if row.connection is not None:
-            frames.setdefault(int(row.connection), []).append(row)
+            frames.setdefault(row.connection, []).append(row)
 
     facts, sightings, merge = [], [], _Merge()
     for e in schema.rows(endings):
@@ -135,74 +227,77 @@ def vantage(
         sightings.append(
             {"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream}
         )
-        at = e.time - pd.Timedelta(seconds=offset[e.point])
-        merge.add(e, at)
+        merge.add(e, e.time)
         if len(points) > 1:
-            mine = by_id[int(e.connection)]
-            if where[e.point] == e.apparent_sender and e.direction != "in":
-                fact["at_sender"] = True
-            if where[e.point] in ("client", "server") and where[e.point] != e.apparent_sender:
+            where = points[e.point].where
+            if where == e.apparent_sender and e.direction != "in":
+                fact["at_sender"], fact["absent_at_sender"] = True, False
+            elif where in ("client", "server") and where != e.apparent_sender:
                 fact["at_peer"] = True
-            for other in by_pair[_pair(mine)]:
-                if other.point == e.point or not _same_isn(mine, other):
-                    continue
-                there = other.point
-                moment = at + pd.Timedelta(seconds=offset[there])
-                merge.relate(int(e.connection), int(other.connection))
-                seen = _find_again(
-                    e, mine, frames.get(int(e.connection), []), frames.get(int(other.connection), []), moment
+        mine = kin.by_id[e.connection]
+        for other in kin.of(e.connection):
+            there = points[other.point]
+            merge.relate(e.connection, other.connection)
+            seen = _find_again(e, mine, frames.get(e.connection, []), other, frames.get(other.connection, []))
+            if seen is not None:
+                sightings.append(
+                    {
+                        "ending": e.ending,
+                        "point": other.point,
+                        "capture": seen.capture,
+                        "frame": seen.frame,
+                        "stream": seen.stream,
+                    }
                 )
-                if seen is not None:
-                    sightings.append(
-                        {
-                            "ending": e.ending,
-                            "point": there,
-                            "capture": seen.capture,
-                            "frame": seen.frame,
-                            "stream": seen.stream,
-                        }
-                    )
-                    if where[there] == e.apparent_sender:
-                        fact["at_sender"], fact["absent_at_sender"] = True, False
-                    elif where[there] in ("client", "server"):
-                        fact["at_peer"] = True
-                elif where[there] == e.apparent_sender and e.kind == "reset" and fact["at_sender"] is None:
-                    covers = first[there] <= moment and last[there] >= moment + pd.Timedelta(seconds=COVERS_AFTER)
-                    fact["absent_at_sender"] = (
-                        True if covers and other.first <= moment and there not in dropped else None
-                    )
+                if there.where == e.apparent_sender:
+                    fact["at_sender"], fact["absent_at_sender"] = True, False
+                elif there.where in ("client", "server"):
+                    fact["at_peer"] = True
+            elif (
+                there.where == e.apparent_sender
+                and other.point != e.point
+                and e.kind == "reset"
+                and fact["at_sender"] is None
+            ):
+                covers = there.first <= e.time <= there.last and other.first <= e.time and not there.only_resets
+                fact["absent_at_sender"] = True if covers and not there.drops else None
         facts.append(fact)
-    table = pd.DataFrame(facts, columns=["ending", "at_sender", "absent_at_sender", "at_peer", "later_elsewhere"])
-    table["same_as"] = table["ending"].map(merge.primaries(sightings, where))
+    names = ["at_sender", "absent_at_sender", "at_peer", "later_elsewhere"]
+    table = pd.DataFrame(facts, columns=["ending", *names])
+    table["same_as"] = table["ending"].map(merge.primaries(sightings, {p: c.where for p, c in points.items()}))
     table["later_elsewhere"] = table["ending"].map(merge.later)
-    for name in ("at_sender", "absent_at_sender", "at_peer", "later_elsewhere"):
+    for name in names:
         table[name] = table[name].astype("boolean")
-    return Vantage(
-        table,
-        pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"]),
-        clocks,
-        tuple(notices),
-    )
+    return Vantage(table, pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"]))
 
 
-def _find_again(e: Any, mine: Any, here: list[Any], there: list[Any], moment: pd.Timestamp) -> Any | None:
-    """Return the frame at the other point that shows the same reset: same addresses, flags and numbers, near the moment."""
+def _find_again(e: Any, mine: Any, here: list[Any], other: Any, there: list[Any]) -> Any | None:
+    """Return the frame that shows the same reset there: the same end, flags and numbers (relative to the initial ones), near in time."""
     own = next((f for f in here if f.frame == e.frame and f.capture == e.capture), None)
     if own is None:
         return None
     for f in there:
-        same = (f.src, f.sport, f.dst, f.dport, f.flags, f.seq, f.ack) == (
-            own.src,
-            own.sport,
-            own.dst,
-            own.dport,
-            own.flags,
-            own.seq,
-            own.ack,
+        same = (
+            f.flags == own.flags
+            and _from_client(f, other) == _from_client(own, mine)
+            and _numbers(f, other) == _numbers(own, mine)
         )
-        if same and (f.time is None or abs((f.time - moment).total_seconds()) <= SAME_RESET):
+        if same and (f.time is None or own.time is None or abs((f.time - own.time).total_seconds()) <= SAME_RESET):
             return f
     return None
+
+
+def _from_client(frame: Any, connection: Any) -> bool:
+    return bool((frame.src, frame.sport) == (connection.client_ip, connection.client_port))
+
+
+def _numbers(frame: Any, connection: Any) -> tuple[int, int]:
+    """Return sequence and acknowledgement number relative to the initial ones where those are known: some firewalls rewrite them."""
+    own, other = connection.client_isn, connection.server_isn
+    if not _from_client(frame, connection):
+        own, other = other, own
+    seq = (frame.seq - own) % 2**32 if own is not None and frame.seq else frame.seq
+    return seq, (frame.ack - other) % 2**32 if other is not None and frame.ack else frame.ack
 
 
 class _Merge:
@@ -260,8 +355,3 @@ def apply(endings: pd.DataFrame, seen: Vantage) -> pd.DataFrame:
         out[name] = out["ending"].map(facts[name]).astype("boolean")
     keep = out["ending"] == out["ending"].map(facts["same_as"])
     return schema.ENDINGS.conform(out[keep])
-
-
-def with_notices(seen: Vantage, more: list[Notice]) -> Vantage:
-    """Return the same with further notices."""
-    return replace(seen, notices=(*seen.notices, *more))
