@@ -1,6 +1,7 @@
 """CONNECTIONS and PACKETS -> ENDINGS: every connection that ended badly, with the facts by which it is judged.
 
-Lives here: one row per connection life. The facts come from its own packets (packet_facts.py, exchange_facts.py) and from the others (population.py).
+Lives here: one row per connection life. The facts come from its own packets (packet_facts.py, exchange_facts.py, patterns.py, openings.py)
+and from the others (population.py, moments.py, timers.py).
 Never here: what the facts mean (causes/, diagnosis), other capture points (vantage), logs (correlation).
 """
 
@@ -13,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from analyzer import schema
-from analyzer.endings import population
+from analyzer.endings import openings, population
 from analyzer.endings.answers import first_effective
 from analyzer.endings.exchange_facts import aftermath, exchange_facts, silence_facts
 from analyzer.endings.life import Context, Life, lives
 from analyzer.endings.packet_facts import packet_facts
+from analyzer.endings.patterns import pattern_facts
 
 Payload = Callable[[str, int, int], bytes]
 
@@ -53,6 +55,7 @@ def endings(
                 rows.append(row)
     if not rows:
         return schema.ENDINGS.empty()
+    openings.add(rows, payload)
     table = pd.DataFrame(rows)
     for name in schema.ENDINGS.columns:
         if name not in table:
@@ -114,11 +117,14 @@ def _row(
         carried = None
         if life.captured[i] > 0 and payload is not None:
             carried = payload(str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
-        facts = packet_facts(life, i, context, carried) | exchange_facts(life, i, context) | aftermath(life, i, context)
+        facts = (
+            packet_facts(life, i, context, carried) | exchange_facts(life, i, context) | pattern_facts(life, i, context)
+        )
+        facts |= aftermath(life, i, context)
         copies = int(record["client_resets"] or 0) + int(record["server_resets"] or 0) - 1
     elif bool(record["unanswered"]) if not pd.isna(record["unanswered"]) else False:
-        i, kind, copies = len(life) - 1, "silence", 0
-        facts = silence_facts(life)
+        i, facts = silence_facts(life)
+        kind, copies = "silence", 0
     else:
         return None
     from_client = bool(life.from_client[i])
@@ -145,7 +151,16 @@ def _row(
         "peer": server if from_client else client,
         "handshake": record["handshake"],
         "copies": max(copies, 0),
+        "_openings": _openings(life),
     }
+
+
+def _openings(life: Life) -> dict[bool, tuple[str, int, int]]:
+    """Return side -> where its first payload byte is, for the sides whose first byte is in the capture."""
+    found = {}
+    for i in np.flatnonzero((life.relative_seq == 1) & (life.captured > 0) & ~life.keepalive)[::-1]:
+        found[bool(life.from_client[i])] = (str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
+    return found
 
 
 def address(ip: str, port: int) -> str:

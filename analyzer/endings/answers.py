@@ -20,16 +20,19 @@ def first_effective(life: Life) -> int | None:
     A reset had no effect when the end that received it went on speaking (RFC 5961 3.2: a challenge ACK, then business as usual).
     """
     resets = np.flatnonzero(life.has(RST))
-    for i in resets:
-        receiver = life.from_client != life.from_client[i]
-        after = np.arange(len(life)) > i
-        spoke = receiver & after & ~life.has(RST) & ((life.length > 0) | life.has(FIN)) & ~life.has(SYN)
-        answered = life.from_client == life.from_client[i]
-        heard = answered & after & ~life.has(RST) & life.has(ACK)
-        # Words of the receiver that were under way do not count; an exchange in both directions afterwards does.
-        if not (spoke.any() and heard.any() and (life.time[heard].max() > life.time[spoke].min())):
-            return int(i)
-    return int(resets[0]) if len(resets) else None
+    return next((int(i) for i in resets if not had_no_effect(life, int(i))), int(resets[0]) if len(resets) else None)
+
+
+def had_no_effect(life: Life, reset: int) -> bool:
+    """Tell whether the end that received this reset went on speaking and was answered."""
+    later = slice(reset + 1, None)
+    same = life.from_client[later] == life.from_client[reset]
+    flags, time = life.flags[later], life.time[later]
+    plain = (flags & RST) == 0
+    spoke = ~same & plain & ((life.length[later] > 0) | ((flags & FIN) != 0)) & ((flags & SYN) == 0)
+    heard = same & plain & ((flags & ACK) != 0)
+    # Words of the receiver that were under way do not count; an exchange in both directions afterwards does.
+    return bool(spoke.any() and heard.any() and time[heard].max() > time[spoke].min())
 
 
 def is_reply(life: Life, reset: int, trigger: int) -> bool:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from analyzer.endings.answers import find_trigger, kind
 from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack
+from analyzer.endings.patterns import loss_facts, syn_facts
 from analyzer.schema import ACK, FIN, RST, SYN
 
 # Round trips shorter than this are within the noise of schedulers and of capturing itself: nothing is too fast below it.
@@ -153,6 +154,8 @@ def _stage(life: Life, i: int, facts: Facts) -> str:
     if facts["client_bytes"] or facts["server_bytes"]:
         return "data"
     plain = (flags & (SYN | RST)) == 0
+    if ((flags & (SYN | ACK)) == SYN).any():
+        plain &= life.from_client[:i]  # a bare ACK of the server is no answer to a SYN
     if plain.any():
         return "established"
     if ((flags & (SYN | ACK)) == (SYN | ACK)).any():
@@ -211,14 +214,20 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
     }
 
 
-def silence_facts(life: Life) -> Facts:
-    """Return the facts of a connection that died without a reset: its last sender plays the part of `sender`."""
-    i = len(life) - 1
-    client = bool(life.from_client[i])
-    own, peer = np.flatnonzero(life.from_client == client), np.flatnonzero(life.from_client != client)
-    last_peer = int(peer[-1]) if len(peer) else -1
+def silence_facts(life: Life) -> tuple[int, Facts]:
+    """Return (the last packet of the end that spoke in vain, the facts of a connection that died without a reset).
+
+    That end plays the part of `sender`: the one with unacknowledged bytes, else the one that spoke last.
+    """
+    sides = {client: np.flatnonzero(life.from_client == client) for client in (True, False)}
+    client = bool(life.from_client[-1])
+    if not _waits(life, sides[client], sides[not client]) and _waits(life, sides[not client], sides[client]):
+        client = not client
+    own, peer = sides[client], sides[not client]
+    i = int(own[-1])
     own_data, peer_data = own[life.length[own] > 0], peer[life.length[peer] > 0]
-    run = own[(own > last_peer) & life.retransmission[own]]
+    run = own[(own > _last_progress(life, peer)) & life.retransmission[own]]
+    before = int(run[0]) - 1 if len(run) else -1
     facts: Facts = {
         "duration": life.seconds(i, 0),
         "sender_retransmissions": len(run),
@@ -232,12 +241,28 @@ def silence_facts(life: Life) -> Facts:
         "ttl": int(life.ttl[i]),
         "sender_fin": bool(life.has(FIN)[own].any()),
         "peer_fin": bool(life.has(FIN)[peer].any()) if len(peer) else False,
-        "idle_gap": life.seconds(int(run[0]) - 1, last_peer)
-        if len(run) and last_peer >= 0 and int(run[0]) - 1 > last_peer
+        "idle_gap": life.seconds(before, int(peer[peer < before][-1]))
+        if before >= 0 and (peer < before).any()
         else None,
         "lossless": _lossless(life, len(life)),
     }
     facts["client_bytes"] = facts["sender_bytes"] if client else facts["peer_bytes"]
     facts["server_bytes"] = facts["peer_bytes"] if client else facts["sender_bytes"]
-    facts["stage"] = _stage(life, i + 1, facts)
-    return facts
+    facts["stage"] = _stage(life, len(life), facts)
+    return i, facts | syn_facts(life, len(life)) | loss_facts(life, own, peer)
+
+
+def _waits(life: Life, own: npt.NDArray[Any], peer: npt.NDArray[Any]) -> bool:
+    """Tell whether this end had something unacknowledged under way."""
+    sent, acked = highest(life, own), highest_ack(life, peer)
+    return sent is not None and (acked is None or distance(sent, acked) > 0)
+
+
+def _last_progress(life: Life, peer: npt.NDArray[Any]) -> int:
+    """Return the index of the other end's packet that acknowledged most, first; -1 without any."""
+    best, at = None, -1
+    for i in map(int, peer):
+        ack = int(life.ack[i])
+        if ack >= 0 and (best is None or distance(ack, best) > 0):
+            best, at = ack, i
+    return at

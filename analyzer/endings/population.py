@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analyzer.endings import moments, timers
+
 # An exchange without payload shorter than this can be a probe; monitors give up or hang up within seconds.
 PROBE_SECONDS = 5.0
-# A silence shorter than this is thinking, not idling: no known device forgets a connection so soon (catalogue of timers).
-IDLE_SECONDS = 1.0
 # Resets of one server within this time of each other may have one reason.
 MOMENT = 1.0
 
@@ -92,14 +92,6 @@ def same_moment(endings: pd.DataFrame) -> pd.Series:
     return out
 
 
-def failed_gaps(endings: pd.DataFrame) -> pd.DataFrame:
-    """Return PATH -> path_failed [s] (shortest silence that ended in a reset), path_failures (how many did)."""
-    idle = endings[(endings["answers_trigger"].fillna(False)) & (endings["idle_gap"] >= IDLE_SECONDS).fillna(False)]
-    if idle.empty:
-        return pd.DataFrame(columns=[*PATH, "path_failed", "path_failures"])
-    return idle.groupby(PATH, as_index=False).agg(path_failed=("idle_gap", "min"), path_failures=("idle_gap", "size"))
-
-
 def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, hosts: pd.DataFrame) -> pd.DataFrame:
     """Return ENDINGS with the columns of the section "the population" filled in."""
     if endings.empty:
@@ -110,7 +102,7 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, ho
         columns={"ip": "server_ip"}
     )
     for table, keys in (
-        (probes(connections), PATH), (services(connections), SERVICE), (survived, PATH), (failed_gaps(out), PATH),
+        (probes(connections), PATH), (services(connections), SERVICE), (survived, PATH),
         (spoke[["point", "server_ip", "host_alive"]], ["point", "server_ip"]),
     ):  # fmt: skip
         added = [name for name in table.columns if name not in keys]
@@ -120,4 +112,6 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame, gaps: pd.DataFrame, ho
     for column, values in next_attempts(out, connections).items():
         out[column] = values
     out["same_moment"] = same_moment(out)
-    return out
+    for column, values in timers.brackets(out).items():
+        out[column] = values
+    return moments.add(out, connections)
