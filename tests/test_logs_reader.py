@@ -116,6 +116,24 @@ def test_encodings_say_the_same_as_utf8(text: str, encoding: str) -> None:
     assert list(read(lines)["event"]) == ["reset_received"] * 2
 
 
+REAL = Path(__file__).parent / "data"
+
+
+@pytest.mark.parametrize("language", ["ja", "zh", "de", "ja_euc"])
+def test_real_servers_in_other_languages_say_what_the_english_one_says(language: str) -> None:
+    """Five clusters, the same mishaps: prefixes '%m [%p] %r %u@%d ', '%m [%p] %q%u@%d ', '%t:%r:%u@%d:[%p]:', '%t-%c-' and '%n %p %h '."""
+
+    def told(name: str) -> list[tuple[object, ...]]:
+        frame = read((REAL / f"postgresql_{name}.log").read_bytes())
+        assert frame["pid"].notna().all()
+        told = frame[frame["client_port"].notna()].groupby("event").size()
+        return sorted(told.items())
+
+    english = told("en")
+    assert dict(english)["reset_received"] == 3
+    assert told(language) == english
+
+
 def test_one_file_in_two_encodings() -> None:
     first, second = JA.encode(), JA.encode("euc_jp")
     assert list(read(b"\n".join([first, second, first]))["event"]) == ["reset_received"] * 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from analyzer.logs.log_format import Writer
@@ -38,6 +39,7 @@ class Ends:
     server_port: int | None = None
 
 
+@lru_cache(maxsize=4096)
 def address(text: str | None) -> str | None:
     """The address in the form the tables use: no brackets, no zone, IPv4 as IPv4. None for a name, or for nothing."""
     if not text:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ PREFIX_LIMIT = 1000  # characters in which the severity word must come
 _SEVERITY = re.compile(
     rf"(?:^|(?<=[\s\-:\]>,;|)}}]))({'|'.join(sorted(map(re.escape, SEVERITIES), key=len, reverse=True))}) ?[:：]( {{1,2}})(?=\S)"
 )
-_SESSION = re.compile(r"(?<![0-9a-f.])([0-9a-f]{8,10})\.([0-9a-f]{1,8})(?![0-9a-f.])")
+_SESSION = re.compile(r"(?<![0-9a-f.])([0-9a-f]{8})\.([0-9a-f]{1,8})(?![0-9a-f.])")
 _PID = re.compile(r"\[(\d{1,10})\]|\b(?:pid|p|process|pr)[=: ]{1,2}(\d{1,10})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/\-+(,=@])(\d{2,10})(?![\w.:/\-+)=@])")
 _REMOTE = re.compile(r"(?<![\w.%-])([0-9A-Za-z.:%_-]{1,100})\((\d{1,5})\)")
@@ -130,10 +131,13 @@ def _client(prefix: str) -> tuple[str | None, int | None]:
     return (_address(alone[1]), None) if alone else (None, None)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> str | None:
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
+        return None
+    if address.is_unspecified:  # an RDS prefix without a client is "::@:"
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)

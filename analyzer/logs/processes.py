@@ -21,26 +21,30 @@ def add_addresses(rows: list[Row]) -> None:
     known: dict[object, Row] = {}  # process -> the row of this life that names its client
     waiting: dict[object, list[Row]] = {}  # process -> rows of this life that no address is known for
     for row in rows:
-        process = row.get("session") or row.get("pid")
-        if process is None:
+        keys = [key for key in (row.get("session"), row.get("pid")) if key is not None]
+        if not keys:
             continue
+        process = keys[0]  # a session is one life; a row about another process has that one's number alone
         if row["event"] == "opened":
-            known.pop(process, None)
-            waiting.pop(process, None)
+            _forget(known, waiting, keys)
         if row.get("client_ip") and row.get("client_port"):
-            known[process] = row
+            known.update(dict.fromkeys(keys, row))
             for earlier in waiting.pop(process, ()):
                 _take(earlier, row)
-        elif row.get("client_ip") is None or process in known:
-            if process in known:
-                _take(row, known[process])
-            else:
-                waiting.setdefault(process, []).append(row)
+        elif process in known:
+            _take(row, known[process])
+        elif row.get("client_ip") is None:
+            waiting.setdefault(process, []).append(row)
         if row["event"] == "closed":
-            known.pop(process, None)
-            waiting.pop(process, None)
+            _forget(known, waiting, keys)
+
+
+def _forget(known: dict[object, Row], waiting: dict[object, list[Row]], keys: list[object]) -> None:
+    for key in keys:
+        known.pop(key, None)
+        waiting.pop(key, None)
 
 
 def _take(row: Row, named: Row) -> None:
-    if row.get("client_port") is None:
+    if row.get("client_port") is None and row.get("client_ip") in (None, named["client_ip"]):
         row["client_ip"], row["client_port"], row["address_basis"] = named["client_ip"], named["client_port"], "process"

@@ -13,7 +13,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any, BinaryIO
@@ -344,7 +344,7 @@ def _named(message: Message, match: re.Match[str], head: Head, text: str | None)
     group = {name: value for name, value in match.groupdict().items() if value}
     out: dict[str, Any] = {name: group[name] for name in ("user", "database") if name in group}
     if "pid" in group:
-        out["pid"] = int(group["pid"])
+        out |= {"pid": int(group["pid"]), "session": None}  # the line is about another process than its writer
     server = address(group.get("server_ip")) or address(group.get("server_name"))
     client, client_port = address(group.get("client_ip")), _port(group.get("client_port"))
     if head.client_ip and client in (None, head.client_ip) and client_port is None:
@@ -352,7 +352,12 @@ def _named(message: Message, match: re.Match[str], head: Head, text: str | None)
     ends = Ends(client, client_port, server, _port(group.get("server_port")) if server else None)
     if ends == Ends() and text is not None:
         ends, out["writer"] = ends_named(text, message.writer)
-    out |= asdict(ends)
+    out |= {
+        "client_ip": ends.client_ip,
+        "client_port": ends.client_port,
+        "server_ip": ends.server_ip,
+        "server_port": ends.server_port,
+    }
     if ends.client_ip or ends.server_ip:
         out["address_basis"] = "line"
     return out

@@ -99,8 +99,8 @@ def find(text: str, year: int, end: int = REACH) -> Stamp | None:
     best: Stamp | None = None
     head = text[: min(end, REACH)]
     for form, regex, rank in FORMS:
-        if best is not None and rank > best.rank:
-            continue
+        if best is not None and (rank > best.rank or (best.zoned and best.rank == 0 and best.resolution <= 10**6)):
+            continue  # nothing better can come
         for match in regex.finditer(head):
             stamp = _stamp(form, rank, match, year)
             if stamp is None:
