@@ -5,6 +5,7 @@ PostgreSQL has a module of its own. What a server is to do is in the case's conf
 
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -16,9 +17,10 @@ READY_SECONDS = 15.0
 BOTH_LEGS = "exec dumpcap -q -i toclient -i toserver -w router.pcapng"  # a proxy on the router: both its connections
 ROUTER_ADDRESS = "10.1.0.1"  # what clients of a proxy on the router connect to
 NGINX = """
-daemon off; user www-data; worker_processes 1; pid {folder}/nginx.pid; error_log {errors} info;
+daemon off; user www-data; worker_processes 1; pid {folder}/nginx.pid; error_log {errors} warn;
 events {{}}
 http {{
+  error_log {errors} info;
   client_body_temp_path {folder}; proxy_temp_path {folder};
   log_format timed '$remote_addr:$remote_port [$time_iso8601] "$request" $status $body_bytes_sent $upstream_addr';
   access_log {access} timed;
@@ -130,6 +132,12 @@ def redis(lab: Lab, *options: str) -> None:
         env=os.environ | {"TZ": ZONE},
     )
     wait_for(lab.server, 6379)
+
+
+def dial(lab: Lab, port: int) -> socket.socket:
+    """A plain TCP connection from the client to a proxy on the router."""
+    with lab.client:
+        return socket.create_connection((ROUTER_ADDRESS, port), timeout=10)
 
 
 def certificate(lab: Lab, name: str) -> Path:
