@@ -33,19 +33,41 @@ app = typer.Typer(
 NOTHING_HARMFUL, HARMFUL, UNUSABLE, INTERNAL = 0, 1, 2, 3  # exit statuses, a contract
 INTERRUPTED = 130  # what shells say of a program ended by Ctrl-C: 128 + SIGINT
 
-RESET_COLUMNS = ["time", "capture", "frame", "stream", "client", "server", "apparent_sender", "reset_by", "confidence", "cause", "harmless"]
+RESET_COLUMNS = [
+    "time",
+    "capture",
+    "frame",
+    "stream",
+    "client",
+    "server",
+    "apparent_sender",
+    "reset_by",
+    "confidence",
+    "cause",
+    "harmless",
+]
 LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
 
-Captures = Annotated[list[str] | None, typer.Argument(metavar="CAPTURE...", help="Capture files, folders or patterns: one capture point.")]
+Captures = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="CAPTURE...", help="Capture files, folders or patterns: one capture point."),
+]
 Logs = Annotated[list[str] | None, typer.Option("--log", metavar="FILE", help="A log of either side; may be repeated.")]
 At = Annotated[
     list[str] | None,
-    typer.Option("--at", metavar="NAME=CAPTURE", help="One of several capture points; `client` and `server` mean those hosts. May be repeated."),
+    typer.Option(
+        "--at",
+        metavar="NAME=CAPTURE",
+        help="One of several capture points; `client` and `server` mean those hosts. May be repeated.",
+    ),
 ]
 Around = Annotated[str | None, typer.Option(metavar="TIME", help="Only what ended within five minutes of this time.")]
 Host = Annotated[str | None, typer.Option(metavar="IP", help="Only connections of this address.")]
 Port = Annotated[int | None, typer.Option(metavar="N", help="Only connections of this port.")]
-Zone = Annotated[str | None, typer.Option("--log-timezone", metavar="TZ", help="Zone of log lines that print none: Asia/Tokyo or +09:00.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--log-timezone", metavar="TZ", help="Zone of log lines that print none: Asia/Tokyo or +09:00."),
+]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
 
 
@@ -67,9 +89,15 @@ def analyze(
     port: Port = None,
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
-    statements: Annotated[bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="Where the report goes.")] = None,
-    json_to: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write the result document; '-' is standard output.")] = None,
+    statements: Annotated[
+        bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="Where the report goes.")
+    ] = None,
+    json_to: Annotated[
+        str | None, typer.Option("--json", metavar="FILE|-", help="Write the result document; '-' is standard output.")
+    ] = None,
 ) -> int:
     """Analyse captures and logs, and write one HTML report.
 
@@ -107,7 +135,9 @@ def analyze(
 def resets(
     captures: Captures = None,
     at: At = None,
-    frames: Annotated[bool, typer.Option("--frames", help="Every frame that carries the RST flag, as tshark lists them.")] = False,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Every frame that carries the RST flag, as tshark lists them.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> int:
     """List the resets, for a terminal or a script."""
@@ -129,7 +159,9 @@ def explain(
     captures: Captures = None,
     log: Annotated[str | None, typer.Option("--log", metavar="FILE:LINE", help="Explain this log line.")] = None,
     stream: Annotated[int | None, typer.Option(metavar="N", help="Explain this tcp.stream of Wireshark's.")] = None,
-    client: Annotated[str | None, typer.Option(metavar="IP:PORT", help="Explain the connection of this client.")] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="IP:PORT", help="Explain the connection of this client.")
+    ] = None,
     at: At = None,
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
@@ -148,7 +180,12 @@ def explain(
         logs, line = [path], int(number)
     with _progress() as progress:
         d = pipeline.analyze(
-            captures or (), logs, at=_points(at), log_timezone=log_timezone, dissect=not no_dissection, progress=progress
+            captures or (),
+            logs,
+            at=_points(at),
+            log_timezone=log_timezone,
+            dissect=not no_dissection,
+            progress=progress,
         )
     for ending in d.find(line=line, stream=stream, client=client):
         _out(d.explain(ending) + "\n")
@@ -186,7 +223,9 @@ def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One
 
 
 @app.command()
-def formats(log_format: Annotated[str | None, typer.Argument(metavar="[ID]", help="One log format, in full.")] = None) -> int:
+def formats(
+    log_format: Annotated[str | None, typer.Argument(metavar="[ID]", help="One log format, in full.")] = None,
+) -> int:
     """List the log formats that are understood."""
     from analyzer import pipeline
     from analyzer.report import listing
@@ -194,7 +233,10 @@ def formats(log_format: Annotated[str | None, typer.Argument(metavar="[ID]", hel
     pages = pipeline.format_pages()
     if log_format is not None and log_format not in pages:
         raise UsageError(f"There is no log format {log_format!r}; `pcapreport formats` lists them.")
-    _out((listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format])) + "\n")
+    _out(
+        (listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format]))
+        + "\n"
+    )
     return NOTHING_HARMFUL
 
 
@@ -235,7 +277,9 @@ def _writable(path: Path | None, begins: str) -> None:
     except OSError:  # most often it does not exist; other trouble shows when it is written
         first = b""
     if first not in (b"", begins.encode()):
-        raise UsageError(f"{path} exists and was not written by pcapreport, so it is not overwritten; name another file.")
+        raise UsageError(
+            f"{path} exists and was not written by pcapreport, so it is not overwritten; name another file."
+        )
     folder = next((p for p in path.absolute().parents if p.exists()), Path(path.anchor))
     if not folder.is_dir():
         raise UsageError(f"{path} cannot be written: {folder} is not a folder.")
@@ -310,7 +354,13 @@ def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
