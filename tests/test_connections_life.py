@@ -280,6 +280,7 @@ ELSEWHERE = [Pair(cport=9).c("S", at=60)]  # the capture goes on
         ([*REQUEST, AGAIN[0]], "open", True),  # once, and the capture ends
         ([*REQUEST, AGAIN[0], *ELSEWHERE], "silence", True),  # once, and long ago
         ([*REQUEST, *AGAIN, *ANSWER], "open", False),
+        ([*REQUEST, *AGAIN, *ANSWER, PAIR.c("PA", 11, 1, 5, at=7), *ELSEWHERE], "open", False),  # that trouble was over
         ([*REQUEST, *AGAIN, PAIR.s("R", 1, at=7)], "reset", True),
         ([*REQUEST, PAIR.s("A", 1, 1, at=1.1, window=0), *AGAIN], "open", True),  # the reader has stopped reading
         (
