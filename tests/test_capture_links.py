@@ -147,6 +147,7 @@ def test_rows_equal_tsharks(tshark: str, tmp_path: Path, name: str) -> None:
     expected = build.tshark_rows(tshark, path)
     assert len(expected) > 70
     assert build.differences(build.as_tshark(segments), expected) == []
+    assert segments["captured"].tolist() == segments["length"].tolist()  # padding is no payload
     assert sum(chunk.resets for chunk in chunks) == sum(int(row["tcp.flags"], 16) & RST != 0 for row in expected) > 0
 
 
