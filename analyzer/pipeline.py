@@ -180,9 +180,17 @@ def look(
                 progress("reading", done, total)
         tables.append(capture.captures(tallies))
         notices.extend(_nothing(point, tables[-1]))
+        twice = capture.seen_twice(files, tables[-1])
+        if twice is not None:
+            a, b = (f.path for f in twice)
+            raise UsageError(
+                f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
+                f"Name each, for example --at client={a} --at server={b}."
+            )
         traffic = connections.close(state, tables[-1])
         next_connection += len(traffic.connections)
         wanted = connections.wanted(traffic)
+        notices.extend(wanted.notices)
         kept = []
         for number, file in enumerate(files if closer else ()):
             if number in wanted.files:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.capture.files import CaptureFile as CaptureFile
     from analyzer.capture.files import distinct as distinct
     from analyzer.capture.files import find as find
+    from analyzer.capture.overlaps import seen_twice as seen_twice
     from analyzer.capture.quality import Tally as Tally
     from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
@@ -33,6 +34,7 @@ _HOMES = {
     "offloaded": "extraction",
     "payloads": "extraction",
     "read": "reading",
+    "seen_twice": "overlaps",
 }
 
 __all__ = list(_HOMES)
