@@ -51,7 +51,7 @@ def _packets(file: CaptureFile, start: int, end: int) -> NDArray[np.uint64]:
             (chunk.segments["time"] != NO_TIME) & (chunk.segments["time"] >= start) & (chunk.segments["time"] <= end)
         ]
         frame = pd.DataFrame({name: rows[name].astype(np.uint64) for name in _KEY})
-        found.append(pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64))
+        found.append(np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64))
         count += len(rows)
         if count >= SAMPLE:
             break

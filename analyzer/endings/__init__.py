@@ -180,6 +180,8 @@ def _where(table: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
         here = local.get(point, set())
         if (sender_ip in here) != (peer_ip in here):
             out.append("sender" if sender_ip in here else "peer")
+        elif where.get(point) == "both":
+            out.append("sender")
         elif where.get(point) in ("client", "server"):
             out.append("sender" if where[point] == sender else "peer")
         else:
