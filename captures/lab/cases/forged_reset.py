@@ -16,10 +16,10 @@ from captures.lab.network import Network
 NETWORK = Network(routers=3)
 
 
-def play(lab: Lab) -> None:
+def play(lab: Lab, **listen: str) -> None:
     database = lab.postgres()
     log = lab.client_log("shop.export")
-    lab.listen()
+    lab.listen(**listen)
     with lab.client, database.connect() as beside:
         victim = database.connect()
         lab.expect(

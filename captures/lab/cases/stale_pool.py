@@ -74,10 +74,8 @@ RESET_BY_ROUTER: dict[str, Any] = {
 def forget_after(lab: Lab, seconds: int, at: str = "router") -> None:
     """A router forgets a connection early and rejects what it does not know; the resets of hosts still pass."""
     router = lab.machines[at]
-    router.iptables(
-        "-A FORWARD -i toclient -p tcp ! --tcp-flags RST RST -m conntrack --ctstate INVALID"
-        " -j REJECT --reject-with tcp-reset"
-    )
+    rule = "-A FORWARD -i toclient -p tcp ! --tcp-flags RST RST -m conntrack --ctstate INVALID -j REJECT"
+    router.run("ip6tables" if lab.network.ipv6 else "iptables", *rule.split(), "--reject-with", "tcp-reset")
     router.sysctl(
         net__netfilter__nf_conntrack_tcp_loose=0,
         net__netfilter__nf_conntrack_tcp_timeout_established=seconds,
