@@ -1,6 +1,6 @@
 """What a cause is: a list of signs, and the prose that makes it useful.
 
-Lives here: `Cause`, `Sign`, `Origin` and the helpers that signs are made of (`all_of`, `any_of`, `known`, `shaking_hands`).
+Lives here: `Cause`, `Sign`, `Origin` and the helpers that signs are made of (`all_of`, `any_of`, `known`, `connected`, `log_says` …).
 Never here: a particular cause (one file each, beside this one), or any summing of weights (diagnosis.py).
 """
 
@@ -87,6 +87,35 @@ def known(condition: pd.Series[bool], seen: pd.Series[bool]) -> pd.Series[bool]:
 def shaking_hands(e: pd.DataFrame) -> pd.Series[bool]:
     """Return whether the handshake was not over; NA where the stage is unknown."""
     return known(e["stage"].isin(["syn", "syn_ack"]), e["stage"].notna())
+
+
+def connected(e: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether the handshake was over; NA where the stage is unknown."""
+    return ~shaking_hands(e)
+
+
+def log_says(
+    e: pd.DataFrame, side: Literal["client", "server", "sender", "peer", "any"], *events: str
+) -> pd.Series[bool]:
+    """Return whether a log line of that side, tied to the ending, says one of these events; NA without such lines."""
+    client, server = (
+        e["client_log_events"].str.contains("|".join(events)),
+        e["server_log_events"].str.contains("|".join(events)),
+    )
+    if side in ("client", "server"):
+        return client if side == "client" else server
+    if side == "any":
+        return any_of(client, server)
+    by_client, by_server = e["apparent_sender"] == "client", e["apparent_sender"] == "server"
+    pairs = (
+        ((by_client, client), (by_server, server)) if side == "sender" else ((by_client, server), (by_server, client))
+    )
+    return any_of(*(known(says, says.notna() & who) for who, says in pairs))
+
+
+def goodbye_said(e: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether the server's last words said why it was leaving; NA where its words could not be read."""
+    return known(e["server_goodbye"].notna(), e["application"].notna() & ~e["encrypted"].fillna(False))
 
 
 def all_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:

@@ -1,0 +1,44 @@
+"""One side answered with an error and hung up."""
+
+from analyzer.causes.cause import Cause, Sign, any_of, connected, log_says
+
+CAUSE = Cause(
+    id="protocol_error",
+    title="protocol error: one side answered with an error and hung up",
+    origins=("sender",),
+    mechanism=(
+        "The application ended the session with an error message of its protocol (PostgreSQL FATAL, HTTP 400, 413 or 431, HTTP/2 GOAWAY, MySQL ERR) "
+        "and closed. Bytes that the other side had sent meanwhile lay unread, or arrived afterwards, and drew the reset. Some stacks throw away what "
+        "they have received when the reset comes, so the other side may never read the error that the capture shows."
+    ),
+    remedy=(
+        "Act on the error itself: its code stands in the last words and in the log (wrong password, unknown database, too many connections, "
+        "header or body too large, broken driver). For `too many connections` use a pooler (PgBouncer) before raising `max_connections`. Servers "
+        "should read what is still coming before they close (nginx `lingering_close`)."
+    ),
+    confirm="The log of the side that hung up, at the time of its last words; the same request by hand (`psql`, `curl -v`) shows the same error.",
+    signs=(
+        Sign("error_said", "its last words were an error: `{last_server_words}` (SQLSTATE {sqlstate})",
+             lambda e: any_of((e["server_goodbye"] == "error").mask(e["application"].isna()),
+                              e["last_server_words"].str.contains("HTTP 4|HTTP 5|GOAWAY|RST_STREAM"),
+                              e["last_client_words"].str.contains("GOAWAY|RST_STREAM")), 13, -8, source="CAUSE-17", group="error"),
+        Sign("log_error", "a log says that one side could not understand or accept the other",
+             lambda e: log_says(e, "any", "protocol_error", "rejected"),
+             10, 0, source="log catalogue", group="error", cites_logs=True),
+        Sign("server", "it carries the server's address", lambda e: e["apparent_sender"] == "server", 0, -4, source="CAUSE-17"),
+        Sign("connected", "the handshake was over", connected, 0, source="CAUSE-17",
+             needed=True),
+        Sign("spoken", "{server_bytes} bytes of the server were said before", lambda e: e["server_bytes"] > 0, 1, -10, source="CAUSE-17"),
+        Sign("body_unread", "the client was still sending", lambda e: e["peer_was_sending"], 2, 0, source="CAUSE-07: answer, then reset"),
+    ),
+    prior={"sender": -5},
+    emitter={"sender": "socket"},
+    lookalikes={
+        "server_timeout": "there the error announces a timer",
+        "server_shutdown": "there the error announces a stop",
+        "protocol_mismatch": "there the two never spoke the same protocol",
+        "unread_data_at_close": "the same close without any word: the program simply stopped reading",
+    },
+    references=(("RFC 9112 section 9.6", "an answer lost to a reset"), ("PostgreSQL documentation, appendix A", "SQLSTATE codes"),
+                ("RFC 9113 section 6.8", "GOAWAY")),
+)  # fmt: skip

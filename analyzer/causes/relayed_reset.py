@@ -1,0 +1,37 @@
+"""A proxy passed on what had happened on its other side."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, known
+
+CAUSE = Cause(
+    id="relayed_reset",
+    title="relayed reset: a proxy passed on the end of its other connection",
+    origins=("sender",),
+    mechanism=(
+        "A proxy that terminates TCP has two connections, one to each side. When one of them is reset, it ends the other within milliseconds, mostly "
+        "with a reset of its own (PgBouncer, HAProxy, Envoy, F5). The reset seen here is genuine and comes from the proxy's socket; the reason is on "
+        "the leg where the first reset appeared."
+    ),
+    remedy=(
+        "Follow the first broken leg: the finding for that connection names its cause. Nothing is to be changed at the proxy, except where it hides "
+        "failures that it could mend itself (HAProxy `option redispatch` and `retries`, Envoy retry policy, nginx `proxy_next_upstream`)."
+    ),
+    confirm="The proxy's log for that time: HAProxy termination state (first letter S: the server aborted, C: the client), Envoy flags UC or DC, "
+            "PgBouncer `server conn crashed?`.",
+    signs=(
+        Sign("other_leg", "the same host had received a reset from {other_leg} {other_leg_delay} before, on a connection in the opposite role",
+             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna()), 22, source="CAUSE-27"),
+        Sign("device_says_so", "the reset's own text says that it was passed on: {payload_text}",
+             lambda e: e["payload_text"].str.contains("{peer}", regex=False), 20, 0, source="SHAPE-9"),
+        Sign("at_once", "only {other_leg_delay} passed between the two", lambda e: e["other_leg_delay"] <= 0.02, 3, 0, source="CAUSE-27"),
+        Sign("own_decision", "it answers no packet: the decision was taken on that host", lambda e: ~e["answers_trigger"], 3, -6, source="SHAPE-3"),
+        Sign("no_fin", "{sender} had not closed before", lambda e: all_of(~e["sender_fin"]), 1, -4, source="CAUSE-27"),
+    ),
+    prior={"sender": -12},
+    emitter={"sender": "socket"},
+    lookalikes={
+        "abortive_close": "the same packet without a broken leg behind it",
+        "process_exit": "there all legs of the proxy end at once, on both sides",
+    },
+    references=(("HAProxy configuration manual", "session state at disconnection"), ("Envoy documentation", "response flags"),
+                ("F5 K13223", "reset cause text")),
+)  # fmt: skip

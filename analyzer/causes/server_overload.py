@@ -1,0 +1,48 @@
+"""The server had more to do than it could."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, log_says
+
+CAUSE = Cause(
+    id="server_overload",
+    title="server overload: it ran out of memory, threads or connections",
+    origins=("sender",),
+    mechanism=(
+        "Under load a server answers handshakes late, closes its window, loses packets, and at last sheds connections: a limit of the "
+        "program, memory "
+        "pressure in the kernel (Linux TCPAbortOnMemory, `too many orphaned sockets`), or a watchdog. On Windows a full backlog resets SYNs. The "
+        "reset is the last sign; the load is visible before it."
+    ),
+    remedy=(
+        "Lower the load or raise the capacity: fewer connections through a pool (PgBouncer), limits that queue instead of dropping, more workers and "
+        "memory, cheaper queries. On the clients: retries with exponential backoff and jitter, never at once, or they make it worse. On Linux: "
+        "`net.ipv4.tcp_mem` and `tcp_max_orphans` only after the reason is known."
+    ),
+    confirm="`nstat -az TcpExtTCPAbortOnMemory TcpExtListenOverflows TcpExtTCPTimeouts`, `dmesg`, and the host's CPU, memory and run queue "
+            "at that time.",
+    signs=(
+        Sign("server", "it carries the server's address", lambda e: e["apparent_sender"] == "server", 0, source="CAUSE-24", needed=True),
+        Sign("slow_handshakes", "the server answered SYNs {handshake_slowdown:.1f} times as slowly as usual",
+             lambda e: e["handshake_slowdown"] >= 3.0,
+             7, -5, source="CAUSE-24"),
+        Sign("repeated_syns", "{syn_retries} SYNs to that port had to be repeated around that time", lambda e: e["syn_retries"] >= 3, 5, -2,
+             source="CAUSE-24"),
+        Sign("burst", "connections were opened at {opening_burst:.1f} times the usual rate", lambda e: e["opening_burst"] >= 3.0, 4, -2,
+             source="CAUSE-24"),
+        Sign("closed_window", "a window was closed: somebody did not keep up with reading", lambda e: e["zero_window"], 3, 0, source="CAUSE-24"),
+        Sign("log_memory", "the server's log speaks of memory running out, or of connections turned away",
+             lambda e: log_says(e, "server", "out_of_memory", "rejected"), 10, 0, source="log catalogue", cites_logs=True),
+        Sign("refuses_some", "it refused this SYN although the port accepts others",
+             lambda e: all_of(e["trigger_kind"] == "syn", e["answers_trigger"], e["port_accepts"]), 4, 0, source="Microsoft KB 113576"),
+        Sign("several", "{same_moment} other connections of that server were reset within a second", lambda e: any_of(e["same_moment"] >= 3), 3, -2,
+             source="CAUSE-24"),
+    ),
+    prior={"sender": -6},
+    emitter={"sender": "unknown"},
+    lookalikes={
+        "accept_queue_overflow": "one queue only: connected clients are served as before",
+        "process_exit": "there the service is gone afterwards and refuses",
+        "connection_refused": "there nothing listens, whatever the load",
+    },
+    references=(("Linux ip-sysctl", "tcp_mem, tcp_max_orphans"), ("Linux snmp_counter", "TCPAbortOnMemory"),
+                ("Microsoft KB 113576", "Windows resets SYNs when the backlog is full")),
+)  # fmt: skip

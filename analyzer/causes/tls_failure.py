@@ -1,0 +1,44 @@
+"""The two sides could not agree on TLS, and one of them hung up."""
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, log_says
+
+CAUSE = Cause(
+    id="tls_failure",
+    title="TLS failure: the two sides could not agree on encryption",
+    origins=("sender",),
+    mechanism=(
+        "One side sent a fatal alert (unknown authority, expired certificate, no common version or cipher, unknown name) and closed (RFC 8446 6.2). "
+        "What the other side still sends then meets a closed socket, or lies unread in it, and draws the reset. The alert is the reason; the reset "
+        "is only its echo. In TLS 1.3 alerts after the ServerHello are encrypted and cannot be read."
+    ),
+    remedy=(
+        "By the alert: `unknown_ca` install the authority at the side that sent it; `certificate_expired` and `bad_certificate` renew or "
+        "complete the chain; `protocol_version`, `handshake_failure` align versions and ciphers (`ssl_min_protocol_version`); "
+        "`unrecognized_name` fix SNI or the "
+        "virtual host; `certificate_required` give the client its certificate; `no_application_protocol` align ALPN."
+    ),
+    confirm="`openssl s_client -connect HOST:PORT -servername NAME` (with `-starttls postgres` for PostgreSQL) shows the same alert; the server's "
+            "log names it.",
+    signs=(
+        Sign("speaks_tls", "the connection was to be encrypted with TLS",
+             lambda e: any_of(e["application"] == "tls", e["encrypted"], e["client_opening"] == "tls", known(e["tls_alert"].notna(),
+             e["tls_alert"].notna())),
+             0, source="CAUSE-17", needed=True),
+        Sign("fatal_alert", "the last TLS alert was `{tls_alert}`",
+             lambda e: known(~e["tls_alert"].isin(["close_notify", "user_canceled"]), e["tls_alert"].notna()), 18, -14, source="RFC 8446 6.2"),
+        Sign("handshake_open", "the TLS handshake was not finished: the last words were `{last_client_words}` and `{last_server_words}`",
+             lambda e: all_of(e["last_client_words"].str.contains("TLS"), ~e["last_client_words"].str.contains("ApplicationData"),
+                              ~e["last_server_words"].str.contains("ApplicationData").fillna(False)), 4, -6, source="CAUSE-17"),
+        Sign("log_says_so", "a log says that one side could not understand the other",
+             lambda e: log_says(e, "any", "protocol_error"), 6, 0,
+             source="log catalogue", cites_logs=True),
+    ),
+    prior={"sender": -4},
+    emitter={"sender": "kernel"},
+    lookalikes={
+        "protocol_mismatch": "there one side does not speak TLS at all",
+        "injected_reset": "a filter that reads the server name resets right after the ClientHello, without any alert",
+        "late_reset": "after `close_notify` everything had been said; a reset then ends nothing",
+    },
+    references=(("RFC 8446 section 6", "alert protocol"), ("RFC 5246 section 7.2", "alerts of TLS 1.2")),
+)  # fmt: skip
