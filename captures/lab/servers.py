@@ -27,6 +27,16 @@ http {{
   {site}
 }}
 """
+STUNNEL = """
+foreground = yes
+pid =
+debug = notice
+output = {log}
+[shop]
+accept = 443
+connect = {connect}
+cert = {certificate}
+"""
 PGBOUNCER = """
 [databases]
 shop = host={host} port=5432 user=shop
@@ -60,10 +70,23 @@ def haproxy(lab: Lab, point: Point, configuration: str, *ports: int) -> None:
     file.write_text(f"global\n  log stdout format raw daemon\n{configuration}")
     lab.software.append(installed("haproxy", "-v").split(" - ")[0].split("-")[0])
     machine = lab.machines[point]
-    with lab.log("haproxy.log", "haproxy", point).open("wb") as log:
-        machine.spawn("haproxy", "-q", "-db", "-f", str(file), stdout=log, env=os.environ | {"TZ": ZONE})
+    log, said = lab.log("haproxy.log", "haproxy", point), file.with_suffix(".stderr")
+    with log.open("wb") as stdout, said.open("wb") as stderr:
+        machine.spawn("haproxy", "-db", "-f", str(file), stdout=stdout, stderr=stderr, env=os.environ | {"TZ": ZONE})
     for port in ports:
         wait_for(machine, port)
+
+
+def stunnel(lab: Lab, point: Point, connect: str) -> None:
+    """stunnel takes TLS off on port 443 and connects to a host and port; it writes stunnel.log."""
+    folder = _folder(lab, "stunnel")
+    log, file = lab.log("stunnel.log", "stunnel", point), folder / "stunnel.conf"
+    file.write_text(STUNNEL.format(log=log, connect=connect, certificate=certificate(lab, "shop")))
+    lab.software.append(" ".join(installed("stunnel", "-version").replace("[ ] ", "").split()[:2]))
+    machine = lab.machines[point]
+    with (folder / "stderr").open("wb") as stderr:
+        machine.spawn("stunnel", str(file), stderr=stderr, env=os.environ | {"TZ": ZONE})
+    wait_for(machine, 443)
 
 
 def pgbouncer(lab: Lab, point: Point, **settings: str | int) -> str:
@@ -99,7 +122,7 @@ def mariadb(lab: Lab, **options: str | int) -> None:
     install = ("mariadb-install-db", *defaults, "--skip-test-db", "--auth-root-authentication-method=normal")
     command(*install)
     users = folder / "users.sql"
-    users.write_text("CREATE USER shop@'%'; CREATE DATABASE shop; GRANT ALL ON shop.* TO shop@'%';\n")
+    users.write_text("CREATE USER shop@'%';\nCREATE DATABASE shop;\nGRANT ALL ON shop.* TO shop@'%';\n")
     log = lab.log("mariadb.log", "mariadb", "server")
     log.touch()
     shutil.chown(log, "mysql", "mysql")
@@ -118,7 +141,8 @@ def mariadb(lab: Lab, **options: str | int) -> None:
         env=os.environ | {"TZ": ZONE},
     )
     wait_for(lab.server, 3306)
-    time.sleep(0.5)  # the users are made after it listens
+    time.sleep(0.7)  # the users are made after it listens
+    log.write_bytes(b"")  # as after a rotation: its first lines are about this machine
 
 
 def redis(lab: Lab, *options: str) -> None:
