@@ -1,6 +1,6 @@
-"""A device that forges resets: it watches one connection from the router and sends in the server's name.
+"""A device that forges packets: it watches one connection, on the router as a rule, and sends in the name of its ends.
 
-It counts what it sends: that count is a witness. It never answers for a case's label.
+It counts the resets that it sends: that count is a witness. It never answers for a case's label.
 """
 
 import socket
@@ -18,16 +18,16 @@ OWN_TTL = 64
 class Forger:
     """Watches from ``with`` on; sends a reset right behind the last segment of the end in whose name it speaks."""
 
-    def __init__(self, router: Namespace, client: str, server: str):
-        self._router, self._client, self._server = router, client, server
+    def __init__(self, machine: Namespace, interface: str, client: str, server: str):
+        self._machine, self._interface, self._client, self._server = machine, interface, client, server
         self.sent = 0
         self._last: dict[str, IP] = {}  # by sender
 
     def __enter__(self) -> "Forger":
-        with self._router:
+        with self._machine:
             self._watch = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
             self._raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        self._watch.bind(("toclient", 3))  # every protocol: what the router itself sends out is seen only there
+        self._watch.bind((self._interface, 3))  # every protocol: what the machine itself sends out is seen only there
         self._watch.setblocking(False)
         return self
 
@@ -47,6 +47,22 @@ class Forger:
     def reset_server(self, window: int = 0, disguised: bool = False, ahead: int = 0) -> None:
         """The same to the server, in the client's name."""
         self._reset(self._client, self._server, window, disguised, ahead)
+
+    def stray_data(self, data: bytes, ahead: int) -> None:
+        """Data in the server's name that the network held back, or that was never sent."""
+        self._look()
+        last = self._last[self._server]
+        segment = last[TCP]
+        stray = IP(src=last.src, dst=last.dst) / TCP(
+            sport=segment.sport,
+            dport=segment.dport,
+            seq=(_end(last) + ahead) % 2**32,
+            ack=segment.ack,
+            flags="PA",
+            window=segment.window,
+            options=segment.options,
+        )
+        self._raw.sendto(bytes(stray / data), (last.dst, 0))
 
     def _reset(self, source: str, destination: str, window: int, disguised: bool, ahead: int) -> None:
         self._look()

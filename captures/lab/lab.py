@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import sysconfig
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,9 +114,12 @@ class Lab:
         self.clocks[point] = clock
         self.edit(point, editing.shift_clock(clock.offset_seconds, clock.drift_ppm))
 
-    def forger(self, connection: HasDescriptor) -> Forger:
-        """A device on the router that can forge resets of this connection."""
-        self.forgers.append(Forger(self.router, *addresses(connection)))
+    def forger(
+        self, connection: HasDescriptor | tuple[str, str], machine: Namespace | None = None, interface: str = "toclient"
+    ) -> Forger:
+        """A device, on the router where no other machine is named, that can forge resets of this connection."""
+        client, server = connection if isinstance(connection, tuple) else addresses(connection)
+        self.forgers.append(Forger(machine or self.router, interface, client, server))
         return self.forgers[-1]
 
 
@@ -142,7 +146,8 @@ class _ClientFormatter(logging.Formatter):
         kind: tuple[type[BaseException], BaseException, TracebackType | None] = ei
         text = "".join(traceback.format_exception(*kind)).rstrip()
         return (
-            text.replace(sys.prefix, "/opt/shop")
+            text.replace(sysconfig.get_path("stdlib"), "/usr/lib/python3")
+            .replace(sys.prefix, "/opt/shop")
             .replace(str(CASES), "/opt/shop")
             .replace(str(CASES.parent), "/opt/shop")
         )

@@ -16,6 +16,7 @@ from captures.lab.network import Namespace
 PORT = 8080
 REQUEST = b"GET /orders HTTP/1.1\r\nHost: shop\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, SEND_QUEUE, REPAIR_OFF = 19, 20, 21, 2, -1  # linux/tcp.h
 SLEEPER = "import time; time.sleep(600)"
 
 
@@ -59,6 +60,24 @@ def abort(end: socket.socket) -> None:
     """Close with SO_LINGER {1, 0}."""
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()
+
+
+def connect_from(lab: Lab, port: int, sequence: int | None = None) -> socket.socket:
+    """A connection from a port of the client's that may have been in use before; ``sequence``: its first number.
+
+    Linux's own first numbers grow with time; those of another host behind the same address need not.
+    """
+    with lab.client:
+        client = socket.socket()
+    client.settimeout(10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sequence is not None:
+        for option, value in ((TCP_REPAIR, 1), (TCP_REPAIR_QUEUE, SEND_QUEUE), (TCP_QUEUE_SEQ, sequence)):
+            client.setsockopt(socket.IPPROTO_TCP, option, value)
+        client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF)
+    client.bind(("", port))
+    client.connect((lab.server_address, PORT))
+    return client
 
 
 def hand_over(machine: Namespace, *ends: socket.socket) -> subprocess.Popen[bytes]:

@@ -32,7 +32,7 @@ ANSWER_REASONS = {"NO_SOCKET", "TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NOT_
 # The kernel's reason settles these causes; of the others it says nothing.
 REASONS_OF_CAUSE = {
     "abortive_close": {"TCP_STATE", "TCP_ABORT_ON_LINGER", "TCP_ABORT_ON_DATA"},
-    "accept_queue_overflow": {"NO_SOCKET", "NOT_SPECIFIED", "TCP_FLAGS"},
+    "accept_queue_overflow": {"INVALID_SYN", "TCP_FLAGS"},
     "challenge_ack": {"TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"},
     "connection_refused": {"NO_SOCKET"},
     "connection_state_lost": ANSWER_REASONS,
@@ -121,7 +121,8 @@ class Trace:
     def read(self) -> list[Traced]:
         since_boot = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
         pattern = re.compile(r" (\d+\.\d+): tcp_send_reset: .* src=(\S+) dest=(\S+) .* reason=(\S+)")
-        found = pattern.findall((self._folder / "trace").read_text())
+        text = (self._folder / "trace").read_text()
+        found = pattern.findall(re.sub(r"\[::ffff:([\d.]+)\]", r"\1", text))  # IPv4 on a socket that serves both
         return [
             Traced(round(float(at) + since_boot, 6), source, destination, reason)
             for at, source, destination, reason in found
@@ -246,8 +247,7 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
             event
             for event in testimony.trace
             for name in names
-            if (event.source, event.destination) == (name.source, name.destination)
-            and abs(event.time - reset.time) < testimony.transit_seconds
+            if _speaks_of(event, name) and abs(event.time - reset.time) < testimony.transit_seconds
         ]
         reset.traced = spoken[0].reason if spoken else None
         left_home = any(_home(testimony, name.source, apparent) in name.seen_at for name in names)
@@ -275,6 +275,15 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
 def _passage(reset: Reset) -> str:
     points = ", ".join(f"{point} (frame {frame})" for point, frame in reset.seen_at.items())
     return f"{reset.source} -> {reset.destination} at {reset.time:.6f}, seen at {points}"
+
+
+def _speaks_of(event: Traced, reset: Reset) -> bool:
+    """The kernel names both ends, or only the listening socket that it asked: its port, and perhaps its address."""
+    if event.destination not in ("0.0.0.0:0", "[::]:0"):
+        return (event.source, event.destination) == (reset.source, reset.destination)
+    host, _, port = event.source.rpartition(":")
+    own_host, _, own_port = reset.source.rpartition(":")
+    return port == own_port and host in (own_host, "0.0.0.0", "[::]")
 
 
 def _other_names(testimony: Testimony, reset: Reset) -> list[Reset]:
