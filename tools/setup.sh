@@ -36,7 +36,20 @@ apt_install() {
             "${as_root[@]}" sed -ri 's/^#?\s*create_main_cluster.*/create_main_cluster = false/' \
                 /etc/postgresql-common/createcluster.conf || return 1
     fi
-    "${apt[@]}" install -y --no-install-recommends "$@" >&2
+    keep_services_quiet "${apt[@]}" install -y --no-install-recommends "$@" >&2 || return 1
+    # Nor may one start with the machine from now on. What was installed before is left as it is.
+    ! command -v systemctl >/dev/null || "${as_root[@]}" systemctl --quiet disable "$@" 2>/dev/null || true
+}
+
+# The lab starts servers of its own: no package may start one while it is installed.
+keep_services_quiet() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    [ ! -e $policy ] || { "$@"; return; }
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+    "${as_root[@]}" chmod +x $policy
+    "$@" || status=$?
+    "${as_root[@]}" rm -f $policy
+    return $status
 }
 
 # Debian keeps some programs outside an ordinary user's PATH.
@@ -47,6 +60,9 @@ tools=(tshark:tshark)
 if [ "$what" = dev ]; then
     tools+=(tcpdump:tcpdump ip:iproute2 ethtool:ethtool sysctl:procps)
     tools+=(iptables:iptables nft:nftables conntrack:conntrack postgres:postgresql)
+    # What the lab's cases are about.
+    tools+=(pgbouncer:pgbouncer haproxy:haproxy nginx:nginx mariadbd:mariadb-server redis-server:redis-server)
+    tools+=(stunnel:stunnel4 openssl:openssl curl:curl node:nodejs locale-gen:locales)
     # Ubuntu has Chromium as a snap only, which cannot be driven from tests: there Playwright brings one, at the end.
     ubuntu=$(grep -s '^ID=ubuntu' /etc/os-release || true)
     [ -n "$ubuntu" ] || tools+=(chromium:chromium)
@@ -59,6 +75,14 @@ if [ -n "$missing" ]; then
     apt_install $missing || true
     missing=$(missing_packages | paste -sd ' ')
     [ -z "$missing" ] || say "please install $missing (Debian, Ubuntu: sudo apt-get install $missing); what depends on it is left out."
+fi
+
+# The languages of the lab's servers.
+if [ "$what" = dev ]; then
+    for language in ja_JP zh_CN de_DE; do
+        locale -a | grep -qi "^$language.utf-\?8$" || "${as_root[@]}" localedef -i $language -f UTF-8 $language.UTF-8 ||
+            say "the locale $language.UTF-8 is missing; what depends on it is left out."
+    done
 fi
 
 # --- Python and the virtual environment ----------------------------------------------------------------------------------
