@@ -205,19 +205,43 @@ def _by_pattern(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | 
 
 
 def _assumed(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
-    """Equal clocks but for whole quarter hours, if exactly one such shift lays most lines beside resets, closely or else loosely."""
+    """Equal clocks but for whole quarter hours, if exactly one such shift lays most lines beside resets, closely or else loosely, or
+    else within the lives of the connections they name."""
     pairs = _differences(own, wire)
     pairs["shift"] = (pairs["difference"] + QUARTER // 2) // QUARTER * QUARTER
     pairs["lag"] = pairs["difference"] - pairs["shift"]
     for early, late in ASSUMED:
         beside = pairs[(pairs["lag"] >= -early - pairs["step"]) & (pairs["lag"] <= late)]
-        if (own["zone"] != "unknown").all() and (beside["shift"] == 0).any():
-            beside = beside[beside["shift"] == 0]
-        counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
-        if len(counts) == 1 or (len(counts) > 1 and counts.iloc[0] > counts.iloc[1]):
-            row = _row(source, int(counts.index[0]), late, int(counts.iloc[0]), "assumed", own)
-            return row | {"tolerance": int(own["step"].max()) + early, "reach": late}
-    return None
+        if row := _one_shift(source, own, beside, early, late):
+            return row
+    early, late = ASSUMED[-1]
+    return _one_shift(source, own, _alive(own, wire, early, late), early, late)
+
+
+def _alive(own: pd.DataFrame, wire: Wire, early: int, late: int) -> pd.DataFrame:
+    """(row, shift) for each whole quarter hour that lays a line within the life of the connection it names."""
+    lives = wire.lives.loc[wire.lives["point"] == wire.point, ["ip", "port", "first", "last"]]
+    named = own[own["has_end"] & own["event"].isin(list(RULES))].head(SAMPLE)
+    if named.empty or lives.empty:
+        return pd.DataFrame({"row": [], "shift": []}, dtype="int64")
+    keyed = named.assign(
+        ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
+    )
+    pairs = keyed[["row", "ip", "port", "t"]].merge(lives, on=["ip", "port"])
+    shifts = pd.DataFrame({"shift": np.arange(-HORIZON // QUARTER, HORIZON // QUARTER + 1, dtype=np.int64) * QUARTER})
+    pairs = pairs.merge(shifts, how="cross")
+    at = pairs["t"] - pairs["shift"]
+    return pairs.loc[(at >= pairs["first"] - early) & (at <= pairs["last"] + late), ["row", "shift"]]
+
+
+def _one_shift(source: str, own: pd.DataFrame, beside: pd.DataFrame, early: int, late: int) -> dict[str, Any] | None:
+    if (own["zone"] != "unknown").all() and (beside["shift"] == 0).any():
+        beside = beside[beside["shift"] == 0]
+    counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
+    if counts.empty or (len(counts) > 1 and counts.iloc[0] == counts.iloc[1]):
+        return None
+    row = _row(source, int(counts.index[0]), late, int(counts.iloc[0]), "assumed", own)
+    return row | {"tolerance": int(own["step"].max()) + early, "reach": late}
 
 
 def _row(source: str, offset: int, spread: int, support: int, basis: str, own: pd.DataFrame) -> dict[str, Any]:
@@ -232,7 +256,7 @@ def _row(source: str, offset: int, spread: int, support: int, basis: str, own: p
     why = {
         "identity": f"{count} that name{'s' if support == 1 else ''} a connection {verb} within {spread / SECOND:.3g} s",
         "pattern": f"the times of {count} {verb} with resets within {spread / SECOND:.3g} s, no line names a connection",
-        "assumed": f"only assumed: {count} stand{'s' if support == 1 else ''} beside resets if clocks are equal but for whole quarter hours",
+        "assumed": f"only assumed: {count} stand{'s' if support == 1 else ''} beside packets if clocks are equal but for whole quarter hours",
         "given": "given",
     }[basis]
     early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": 0, "given": 500_000_000}[basis]

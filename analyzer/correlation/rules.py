@@ -39,7 +39,7 @@ RULES: dict[str, Rule] = {
     "broken_pipe": Rule(ANY, alone=True, speaks=True),
     "unexpected_end": Rule(ANY, alone=True, speaks=True),
     "aborted_locally": Rule(ANY, alone=True, speaks=True),
-    "timed_out": Rule(ANY, speaks=True),
+    "timed_out": Rule(ANY, alone=True, speaks=True),
     "reset_sent": Rule(_RESET, "from"),
     "unreachable": Rule(frozenset({"silence", "reset"})),
     "idle_timeout": Rule(ANY, precedes=True),
