@@ -77,7 +77,10 @@ class MariaDB:
         self.send(statement)
         ends = 0
         while ends < 2:  # the columns end, then the rows
-            ends += self._packet()[:1] == b"\xfe"
+            packet = self._packet()
+            if packet[:1] == b"\xff":
+                raise RuntimeError(f"MariaDB refuses {statement!r}: {packet!r}")
+            ends += packet[:1] == b"\xfe"
 
     def quit(self) -> None:
         self._send(b"\1")

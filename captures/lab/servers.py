@@ -6,6 +6,7 @@ PostgreSQL has a module of its own. What a server is to do is in the case's conf
 import os
 import shutil
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def stunnel(lab: Lab, point: Point, connect: str) -> None:
     with (folder / "stderr").open("wb") as stderr:
         machine.spawn("stunnel", str(file), stderr=stderr, env=os.environ | {"TZ": ZONE})
     wait_for(machine, 443)
+    log.write_bytes(b"")  # as after a rotation: its first lines are about this machine
 
 
 def pgbouncer(lab: Lab, point: Point, **settings: str | int) -> str:
@@ -162,6 +164,13 @@ def dial(lab: Lab, port: int) -> socket.socket:
     """A plain TCP connection from the client to a proxy on the router."""
     with lab.client:
         return socket.create_connection((ROUTER_ADDRESS, port), timeout=10)
+
+
+def with_tls(client: socket.socket) -> ssl.SSLSocket:
+    """TLS on a connection, with no doubts about the certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(client)
 
 
 def certificate(lab: Lab, name: str) -> Path:
