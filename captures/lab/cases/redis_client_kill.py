@@ -8,7 +8,6 @@ import time
 from contextlib import suppress
 
 from captures.lab import servers
-from captures.lab.case_file import TiedLine
 from captures.lab.lab import Lab, addresses
 
 PROGRAMS = ("redis-server",)
@@ -28,7 +27,6 @@ def play(lab: Lab) -> None:
         may_be=("server_shutdown", "process_exit"),
         harmless=False,
         decidable_at=("server", "both"),
-        log_lines=(TiedLine("redis.log", f"Accepted {name}"),),
     )
     time.sleep(0.5)
     administrator.sendall(f"CLIENT KILL {name}\r\n".encode())
