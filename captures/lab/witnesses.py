@@ -28,7 +28,7 @@ SOCKET_REASONS = {
     "TCP_KEEPALIVE_TIMEOUT",
     "TCP_STATE",
 }
-ANSWER_REASONS = {"NO_SOCKET", "TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NOT_SPECIFIED"}
+ANSWER_REASONS = {"NO_SOCKET", "TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "TCP_FLAGS", "NOT_SPECIFIED"}
 # The kernel's reason settles these causes; of the others it says nothing.
 REASONS_OF_CAUSE = {
     "abortive_close": {"TCP_STATE", "TCP_ABORT_ON_LINGER", "TCP_ABORT_ON_DATA"},
@@ -39,11 +39,12 @@ REASONS_OF_CAUSE = {
     "data_after_close": ANSWER_REASONS,
     "half_open_probe": {"NO_SOCKET"},
     "health_probe": {"TCP_STATE"},
+    "host_restart": ANSWER_REASONS,
     "keep_alive_race": ANSWER_REASONS,
     "keepalive_timeout": {"TCP_KEEPALIVE_TIMEOUT"},
     "nat_state_mismatch": ANSWER_REASONS,
     "port_reuse": {"TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"},
-    "server_timeout": ANSWER_REASONS,
+    "server_timeout": ANSWER_REASONS | {"TCP_STATE"},  # some end what rests too long with a reset of their own
     "unread_data_at_close": {"TCP_ABORT_ON_CLOSE"},
 }
 
