@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -140,6 +141,7 @@ def mariadb(lab: Lab, **options: str | int) -> None:
         "--innodb-buffer-pool-size=8M",
         "--skip-name-resolve",
         *chosen,
+        stderr=subprocess.DEVNULL,
         env=os.environ | {"TZ": ZONE},
     )
     wait_for(lab.server, 3306)
