@@ -2,9 +2,10 @@
 
 The router's table of connections is flushed, as a failover without synchronisation or a reload does. It accepts no
 connection whose beginning it has not seen, and rejects what it does not know. Half of the sessions belong to
-PostgreSQL, half to Redis on the same host. Within two seconds each is used again and reset in the server's name.
+PostgreSQL, half to Redis on another address. Within two seconds each is used again and reset in its server's name.
 """
 
+import socket
 import time
 from contextlib import suppress
 
@@ -18,18 +19,20 @@ from captures.lab.network import Network
 
 PROGRAMS = ("redis-server", "conntrack")
 NETWORK = Network(routers=2)
+SECOND_ADDRESS = "10.2.0.3"
 SESSIONS = 50  # of each server
 
 
 def play(lab: Lab) -> None:
     database = lab.postgres(max_connections=90, log_connections="off", log_disconnections="off")
     servers.redis(lab)
+    lab.server.run("ip", "addr", "add", f"{SECOND_ADDRESS}/24", "dev", "eth0")
     forget_after(lab, 3600)
     log = lab.client_log("shop.orders")
     lab.listen(options="-s 96")
     with lab.client:
         sessions = [database.connect() for _ in range(SESSIONS)]
-        caches = [lab.connect(6379) for _ in range(SESSIONS)]
+        caches = [socket.create_connection((SECOND_ADDRESS, 6379), timeout=5) for _ in range(SESSIONS)]
         for one in (*sessions, *caches):
             lab.expect(
                 one,
