@@ -14,7 +14,7 @@ from captures.lab.case_file import Claim, Sight
 from captures.lab.lab import Lab
 from captures.lab.network import Network
 
-NETWORK = Network(routers=3)
+NETWORK = Network(routers=3, default_ttl={"client": 128})
 TIMER_SECONDS = 3.0
 
 
