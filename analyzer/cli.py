@@ -241,6 +241,29 @@ def formats(
 
 
 @app.command()
+def capture_command(
+    host: Annotated[str | None, typer.Option(metavar="IP", help="Keep only packets of this address.")] = None,
+    port: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Port of the service; may be repeated. [default: 5432]")
+    ] = None,
+    interface: Annotated[
+        str, typer.Option(metavar="NAME", help="Where to capture; only 'any' tells what came in and what went out.")
+    ] = "any",
+    disk: Annotated[str, typer.Option(metavar="SIZE", help="What the ring of files may take: 500M, 10G.")] = "2G",
+    headers_only: Annotated[bool, typer.Option("--headers-only", help="Keep as little payload as possible.")] = False,
+) -> int:
+    """Print what to run where to get a capture that decides, and the log settings that go with it.
+
+    Example: pcapreport capture-command --port 5432 --disk 10G
+    """
+    from analyzer.report import recipes
+
+    ports = port or [5432]
+    _out(recipes.text(ports=ports, host=host, interface=interface, disk=disk, headers_only=headers_only))
+    return NOTHING_HARMFUL
+
+
+@app.command()
 def version() -> int:
     """Print the version."""
     from importlib.metadata import version as installed
