@@ -170,7 +170,7 @@ def look(
         for number, file in enumerate(files):
             tally = capture.Tally(point, number, file)
             connections.begin_file(state, number, file.name)
-            for chunk in capture.read(file):
+            for chunk in capture.read_ahead(file):
                 connections.fold(state, chunk.segments)
                 tally.add(chunk)
                 notices.extend(chunk.notices)
@@ -194,7 +194,7 @@ def look(
         kept = []
         for number, file in enumerate(files if closer else ()):
             if number in wanted.files:
-                for chunk in capture.read(file):
+                for chunk in capture.read_ahead(file):
                     selection = connections.select(wanted, number, chunk.segments)
                     if len(selection.rows):
                         kept.append((file.name, selection, capture.checksums(file, selection.rows)))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
     from analyzer.capture.reading import read as read
+    from analyzer.capture.reading import read_ahead as read_ahead
 
 _HOMES = {
     "CaptureFile": "files",
@@ -34,6 +35,7 @@ _HOMES = {
     "offloaded": "extraction",
     "payloads": "extraction",
     "read": "reading",
+    "read_ahead": "reading",
     "seen_twice": "overlaps",
 }
 

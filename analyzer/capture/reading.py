@@ -6,7 +6,9 @@ Never here: a format's layout (pcap, pcapng), headers (decode), which files ther
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +101,19 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
     if not last or last.drops != parser.drops:  # statistics come after the last packet
         nothing = [] if last else [Notice("info", file.name, "", "The capture holds no packets.")]
         yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
+
+
+def read_ahead(file: CaptureFile, *, ahead: int = 2) -> Iterator[Chunk]:
+    """Yield what `read` yields, the next chunks being decoded in a thread meanwhile (the kernels hold no lock).
+
+    At most `ahead` chunks wait. An error in the thread is raised here; when the caller stops early, so does the thread.
+    """
+    chunks = read(file)
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[Chunk | None]] = deque(pool.submit(next, chunks, None) for _ in range(ahead))
+        while (chunk := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, chunks, None))
+            yield chunk
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:
