@@ -57,9 +57,7 @@ def endings(
         return schema.ENDINGS.empty()
     openings.add(rows, payload)
     table = pd.DataFrame(rows)
-    for name in schema.ENDINGS.columns:
-        if name not in table:
-            table[name] = None
+    table = table.reindex(columns=list(schema.ENDINGS.columns))
     table["time"] = pd.to_datetime(table["time"], utc=True).astype("datetime64[ns, UTC]")
     table = table.sort_values(["time", "connection"], kind="stable")
     table["ending"] = [f"{point}/{name}" for point, name in zip(table["point"], _names(table["kind"]), strict=True)]

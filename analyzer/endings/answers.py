@@ -12,6 +12,9 @@ from analyzer.schema import ACK, FIN, RST, SYN
 
 # Packets are one burst, all of them possible triggers, while no silence is longer than this (or four round trips).
 BURST_SILENCE = 0.2  # s
+# A kernel answers at once. On a quiet connection every reset with the next number fits the last packet, however old that is; only
+# one that came within this time, or within eight round trips, can be what it answers.
+ANSWERS_WITHIN = 1.0  # s
 
 
 def first_effective(life: Life) -> int | None:
@@ -55,7 +58,9 @@ def find_trigger(life: Life, reset: int, rtt: float | None) -> tuple[int | None,
     peer = np.flatnonzero((life.from_client != life.from_client[reset]) & (np.arange(len(life)) < reset))
     if not len(peer):
         return None, False
-    fitting = [int(i) for i in peer if is_reply(life, reset, int(i))]
+    soon = max(ANSWERS_WITHIN, 8 * (rtt or 0))
+    near = peer[life.time[reset] - life.time[peer] <= soon * 1e9]
+    fitting = [int(i) for i in near if is_reply(life, reset, int(i))]
     if not fitting:
         return int(peer[-1]), False
     silence = max(BURST_SILENCE, 4 * (rtt or 0))

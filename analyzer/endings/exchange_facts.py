@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from analyzer.endings.answers import find_trigger, kind
 from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack
-from analyzer.endings.patterns import loss_facts, syn_facts
+from analyzer.endings.patterns import loss_facts, syn_facts, unread_by_fin
 from analyzer.schema import ACK, FIN, RST, SYN
 
 # Round trips shorter than this are within the noise of schedulers and of capturing itself: nothing is too fast below it.
@@ -135,7 +135,7 @@ def _closing(life: Life, i: int, own: npt.NDArray[Any], peer: npt.NDArray[Any], 
         )  # fmt: skip
     if len(own_fins):
         fin = int(own_fins[0])
-        later = peer_data[(peer_data > fin) & ~life.keepalive[peer_data]]
+        later = unread_by_fin(life, fin, peer_data)
         facts["since_sender_fin"] = life.seconds(i, fin)
         facts["peer_data_after_sender_fin"] = bool(len(later))
         if len(later):

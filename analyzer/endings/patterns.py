@@ -80,10 +80,21 @@ def _fin_facts(life: Life, own: Indices, peer: Indices) -> Facts:
         earlier = earlier[:-1]
     if len(earlier):
         facts["idle_before_fin"] = life.seconds(fin, int(earlier[-1]))
-    later = peer[(peer > fin) & (life.length[peer] > 0) & ~life.keepalive[peer]]
+    later = unread_by_fin(life, fin, peer[life.length[peer] > 0])
     if len(later) and life.ack[later[0]] != NONE:
         facts["fin_crossed"] = distance(int(life.ack[later[0]]), life.end(fin)) < 0
     return facts
+
+
+def unread_by_fin(life: Life, fin: int, data: Indices) -> Indices:
+    """Return the payload that the closing side had not received when it sent its FIN: what came later, or beyond what the FIN acknowledges.
+
+    Where the capture is near the other end, such payload can stand before the FIN that it crossed.
+    """
+    late = data > fin
+    if life.ack[fin] != NONE:
+        late |= np.array([distance(int(life.seq[i]), int(life.ack[fin])) >= 0 for i in data], dtype=bool)
+    return np.asarray(data[late & ~life.keepalive[data]])
 
 
 def loss_facts(life: Life, own: Indices, peer: Indices) -> Facts:

@@ -9,9 +9,8 @@ contradict each other.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from analyzer import schema
 from analyzer.causes import all_causes
 from analyzer.causes.cause import Cause, Origin, Sign
 from analyzer.causes.origins import ORIGIN_SIGNS
+from analyzer.diagnosis.evidence import evidence
+from analyzer.diagnosis.hypothesis import Hypothesis
 from analyzer.errors import Notice
 
 # Decibans per factor of ten, stretched: weights were set one by one and are not independent. To be calibrated on the corpus.
@@ -38,16 +39,8 @@ OUT = -1000
 # Alternatives less likely than this are not listed.
 LIST_FROM = 0.02
 
+
 BANDS = ((0.97, "proved"), (0.9, "very likely"), (0.75, "likely"), (0.0, "undetermined"))
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One (cause, origin) pair with all its signs, in the order in which the report shows them."""
-
-    cause: Cause
-    origin: Origin
-    signs: tuple[Sign, ...]
 
 
 def hypotheses() -> tuple[Hypothesis, ...]:
@@ -67,9 +60,9 @@ def diagnose(endings: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame
     pairs, scores, held, counted, notices = _evaluate(endings)
     probability = _normalise(scores)
     support = np.stack([np.where(weights > 0, weights, 0).sum(axis=1) for weights in counted], axis=1)
-    findings = _findings(endings, pairs, probability, support)
-    evidence = _evidence(endings, pairs, probability, held, counted, matches)
-    return evidence, findings, notices
+    findings, best = _findings(endings, pairs, probability, support)
+    table = evidence(endings, pairs, probability, best, held, counted, matches)
+    return table, findings, notices
 
 
 def _evaluate(
@@ -159,59 +152,80 @@ def _proof(ending: Any, who: str) -> str | None:
 
 def _findings(
     endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.NDArray[np.float64], support: npt.NDArray[np.int64]
-) -> pd.DataFrame:
-    """Return FINDINGS; `support` is the evidence that counted for each pair, in decibans."""
-    judged = schema.rows(endings)
-    rows = []
+) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """Return FINDINGS, and the number of each ending's chosen pair; `support` is the evidence that counted for each pair, in decibans."""
+    origins = np.array([pair.origin for pair in pairs])
+    causes = np.array([pair.cause.id for pair in pairs])
+    of_origin = {origin: probability[:, origins == origin].sum(axis=1) for origin in ("none", "path", "sender")}
+    of_cause = {name: probability[:, causes == name].sum(axis=1) for name in dict.fromkeys(causes)}
+    likeliest = np.argsort(-probability, axis=1, kind="stable")
+    rows, chosen = [], np.zeros(len(endings), dtype=np.int64)
+    judged = schema.rows(endings[list(_READ)])
     for position, ending in enumerate(judged):
-        sender = ending.apparent_sender or ""
-        weighed = zip(pairs, probability[position], support[position], strict=True)
-        answers = [(pair, _who(pair.origin, sender), float(p), int(s)) for pair, p, s in weighed]
-        who: dict[str, float] = {}
-        why: dict[str, float] = {}
-        for pair, name, p, _ in answers:
-            who[name] = who.get(name, 0.0) + p
-            why[pair.cause.id] = why.get(pair.cause.id, 0.0) + p
-        best_who = max(who, key=lambda name: (who[name], name))
-        proof = _proof(ending, best_who) if ending.kind == "reset" else None
+        who, origin = _most_likely(of_origin, position, ending.apparent_sender or "")
+        proof = _proof(ending, who) if ending.kind == "reset" else None
         cap = CAP_PROOF if proof else CAP_INFERENCE
-        sure = cap if proof else min(who[best_who], cap)
-        backed = max(s for _, name, _, s in answers if name == best_who)
-        named = (
-            best_who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
-        )
-        best = max((a for a in answers if not named or a[1] == best_who), key=lambda a: a[2])[0]
-        ranked = sorted(
-            (a for a in answers if a[2] >= LIST_FROM and a[0] is not best), key=lambda a: (-a[2], a[0].cause.id)
-        )
+        sure = cap if proof else min(float(of_origin[origin][position]), cap)
+        backed = support[position][origins == origin].max()
+        named = who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
+        order = likeliest[position]
+        first = int(next(n for n in order if not named or origins[n] == origin))
+        chosen[position] = first
+        best = pairs[first]
+        listed = [n for n in order if n != first and probability[position, n] >= LIST_FROM]
         rows.append(
             {
                 "ending": ending.ending,
-                "reset_by": best_who if named else "undetermined",
+                "reset_by": who if named else "undetermined",
                 "confidence": round(sure, 2) if named else None,
                 "cause": best.cause.id,
-                "cause_confidence": None if best.cause.id == "unexplained" else round(min(why[best.cause.id], cap), 2),
+                "cause_confidence": None
+                if best.cause.id == "unexplained"
+                else round(min(float(of_cause[best.cause.id][position]), cap), 2),
                 "emitter": best.cause.emitter.get(best.origin, "unknown") if named else "unknown",
                 "proof": proof if named else None,
                 "harmless": _harmless(ending, best.cause),
                 "alternatives": [
-                    {"cause": pair.cause.id, "reset_by": name, "confidence": round(p, 2)} for pair, name, p, _ in ranked
+                    {
+                        "cause": pairs[n].cause.id,
+                        "reset_by": _who(pairs[n].origin, ending.apparent_sender or ""),
+                        "confidence": round(float(probability[position, n]), 2),
+                    }
+                    for n in listed
                 ],
                 "sentence": None,
                 "next_capture": None if proof else _next_capture(ending),
                 "next_log": None,
             }
         )
-    table = schema.FINDINGS.conform(pd.DataFrame(rows))
-    table["sentence"] = [
-        finding_sentence(ending, finding) for ending, finding in zip(judged, schema.rows(table), strict=True)
-    ]
-    return schema.FINDINGS.conform(table)
+    for row, ending in zip(rows, judged, strict=True):
+        row["sentence"] = finding_sentence(ending, SimpleNamespace(**row))
+    return schema.FINDINGS.conform(pd.DataFrame(rows)), chosen
+
+
+# What of ENDINGS the findings read, beside the signs.
+_READ = (
+    "ending", "kind", "apparent_sender", "sender", "peer", "client", "server", "client_ip", "server_ip", "server_port", "roles_known",
+    "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
+    "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
+    "path_failures", "other_leg",
+)  # fmt: skip
+
+
+def _most_likely(
+    shares: Mapping[str, npt.NDArray[np.float64]], position: int, apparent_sender: str
+) -> tuple[str, Origin]:
+    """Return the likeliest sender by name, and the origin that stands for it."""
+    by_name: dict[str, tuple[float, Origin]] = {}
+    for origin in ("none", "path", "sender"):
+        by_name[_who(origin, apparent_sender)] = (float(shares[origin][position]), origin)
+    name = max(by_name, key=lambda n: (by_name[n][0], n))
+    return name, by_name[name][1]
 
 
 def _harmless(ending: Any, cause: Cause) -> bool | None:
-    """Tell whether nothing was lost: all payload acknowledged both ways and nothing outstanding, a probe, or a reset after the end."""
-    if cause.harmless or ending.both_fins_acked:
+    """Tell whether nothing was lost: all payload acknowledged both ways and nothing outstanding, a probe, or a late or ineffective reset."""
+    if cause.harmless or ending.both_fins_acked or ending.ineffective:
         return True
     if ending.kind != "reset" or cause.id in ("connection_refused", "firewall_reject"):
         return False
@@ -258,66 +272,3 @@ def _next_capture(ending: Any) -> str | None:
         f"On {host} itself: tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}', "
         f"and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here and never left there, a device between did."
     )
-
-
-class _Words(string.Formatter):
-    """Fill a sign's sentence with an ending's values: durations with their unit, unknown values as 'unknown'."""
-
-    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        value = kwargs[str(key)]
-        unit = schema.ENDINGS.columns[str(key)].unit if str(key) in schema.ENDINGS.columns else ""
-        return seconds(value) if unit == "s" and value is not None else value
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return "unknown" if value is None else format(value, format_spec)
-
-
-def seconds(value: float) -> str:
-    """Return a duration as people write it: 350 s, 2.71 s, 84 ms, 120 µs."""
-    if value >= 100:
-        return f"{value:.0f} s"
-    if value >= 1:
-        return f"{value:.2f} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
-
-
-_WORDS = _Words()
-
-
-def _evidence(
-    endings: pd.DataFrame,
-    pairs: list[Hypothesis],
-    probability: npt.NDArray[np.float64],
-    held: list[npt.NDArray[np.int8]],
-    counted: list[npt.NDArray[np.int64]],
-    matches: pd.DataFrame,
-) -> pd.DataFrame:
-    """Return EVIDENCE: every sign of the two likeliest hypotheses, the strongest first, with the frames and lines that show it."""
-    lines: dict[str, list[tuple[str, int]]] = {}
-    for ending, source, line in zip(matches["ending"], matches["source"], matches["line"], strict=True):
-        lines.setdefault(ending, []).append((source, int(line)))
-    rows = []
-    for position, values in enumerate(schema.records(endings)):
-        order = np.argsort(-probability[position], kind="stable")[:2]
-        for rank, number in enumerate(order, start=1):
-            if probability[position][number] <= 0:
-                continue
-            pair = pairs[number]
-            for s, sign in enumerate(pair.signs):
-                outcome = int(held[number][position, s])
-                frames = [(values["capture"], values[name]) for name in sign.cites if values.get(name) is not None]
-                rows.append(
-                    {
-                        "ending": values["ending"],
-                        "cause": pair.cause.id,
-                        "origin": pair.origin,
-                        "rank": rank,
-                        "sign": sign.id,
-                        "held": None if outcome < 0 else bool(outcome),
-                        "weight": int(counted[number][position, s]),
-                        "sentence": _WORDS.vformat(sign.says, (), values),
-                        "frames": frames,
-                        "log_lines": lines.get(values["ending"], []) if sign.cites_logs and outcome == 1 else [],
-                    }
-                )
-    return schema.EVIDENCE.conform(pd.DataFrame(rows))

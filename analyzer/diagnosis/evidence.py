@@ -1,0 +1,159 @@
+"""Findings -> EVIDENCE: the signs behind the chosen hypothesis and the likeliest other one, as sentences with frames and lines.
+
+Lives here: filling in the sentences, and the bound on how many are kept. Never here: weighing (diagnosis/__init__.py).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analyzer import schema
+from analyzer.causes.cause import Sign
+from analyzer.diagnosis.hypothesis import Hypothesis
+
+# Of endings that are alike, this many have their evidence in full.
+IN_FULL = 50
+
+
+def seconds(value: float) -> str:
+    """Return a duration as people write it: 350 s, 2.71 s, 84 ms, 120 µs."""
+    if value >= 100:
+        return f"{value:.0f} s"
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
+
+
+class _Sentence:
+    """A sign's sentence, filled in with an ending's values: durations with their unit, unknown values as 'unknown'."""
+
+    def __init__(self, says: str) -> None:
+        self._parts = [(text, name, spec or "") for text, name, spec, _ in string.Formatter().parse(says)]
+        self.names = [name for _, name, _ in self._parts if name]
+        self._made: dict[tuple[Any, ...], str] = {}
+
+    def __call__(self, values: tuple[Any, ...]) -> str:
+        if values not in self._made:
+            given = iter(values)
+            self._made[values] = "".join(
+                text + (_word(name, next(given), spec) if name else "") for text, name, spec in self._parts
+            )
+        return self._made[values]
+
+
+def _word(name: str, value: Any, spec: str) -> str:
+    if value is None:
+        return "unknown"
+    column = schema.ENDINGS.columns.get(name)
+    return seconds(value) if column is not None and column.unit == "s" else format(value, spec)
+
+
+class _Facts:
+    """ENDINGS by column as plain values, None where unknown, each column converted when it is first asked for."""
+
+    def __init__(self, endings: pd.DataFrame) -> None:
+        self._table = endings
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._columns:
+            values = self._table[name].astype(object)
+            self._columns[name] = values.where(values.notna(), None).to_numpy()
+        return self._columns[name]
+
+
+def evidence(
+    endings: pd.DataFrame,
+    pairs: list[Hypothesis],
+    probability: npt.NDArray[np.float64],
+    best: npt.NDArray[np.int64],
+    held: list[npt.NDArray[np.int8]],
+    counted: list[npt.NDArray[np.int64]],
+    matches: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return EVIDENCE: the signs of the chosen pair and of the likeliest other one, with the frames and lines that show them.
+
+    Of many endings that are alike (chosen pair, other pair, server) the first IN_FULL have every sign; the rest have those
+    signs of the chosen pair that counted, or a scan of 20,000 ports would say the same half a million times.
+    """
+    lines: dict[str, list[tuple[str, int]]] = {}
+    for ending, source, line in zip(matches["ending"], matches["source"], matches["line"], strict=True):
+        lines.setdefault(ending, []).append((source, int(line)))
+    others = probability.copy()
+    others[np.arange(len(best)), best] = -1.0
+    second = others.argmax(axis=1)
+    second[others.max(axis=1) <= 0] = -1
+    alike = pd.DataFrame({"best": best, "second": second, "server": endings["server_ip"].to_numpy(dtype=object)})
+    full = (alike.groupby(["best", "second", "server"], dropna=False).cumcount() < IN_FULL).to_numpy()
+    facts = _Facts(endings)
+    rows = []
+    for rank, numbers in ((1, best), (2, np.where(full, second, -1))):
+        for number in np.unique(numbers[numbers >= 0]):
+            mine = np.flatnonzero(numbers == number)
+            for s, sign in enumerate(pairs[number].signs):
+                weights = counted[number][mine, s]
+                shown = mine[full[mine] | (weights != 0)]
+                rows.extend(
+                    _shown(
+                        sign,
+                        s,
+                        pairs[number],
+                        rank,
+                        shown,
+                        held[number][shown, s],
+                        counted[number][shown, s],
+                        facts,
+                        lines,
+                    )
+                )
+    rows.sort(key=lambda row: row[:3])
+    table = pd.DataFrame([row[3] for row in rows])
+    return schema.EVIDENCE.conform(table) if len(table) else schema.EVIDENCE.empty()
+
+
+def _shown(
+    sign: Sign,
+    place: int,
+    pair: Hypothesis,
+    rank: int,
+    shown: npt.NDArray[Any],
+    outcomes: npt.NDArray[np.int8],
+    weights: npt.NDArray[np.int64],
+    facts: _Facts,
+    lines: Mapping[str, list[tuple[str, int]]],
+) -> list[tuple[int, int, int, dict[str, Any]]]:
+    """Return one sign's rows of EVIDENCE for these endings, each behind the key by which it is sorted."""
+    say = _Sentence(sign.says)
+    said = list(zip(*(facts[name][shown] for name in say.names), strict=True)) or [()] * len(shown)
+    cited = list(zip(*(facts[name][shown] for name in sign.cites), strict=True)) or [()] * len(shown)
+    out = []
+    for position, ending, capture, values, frames, outcome, weight in zip(
+        shown.tolist(),
+        facts["ending"][shown],
+        facts["capture"][shown],
+        said,
+        cited,
+        outcomes.tolist(),
+        weights.tolist(),
+        strict=True,
+    ):
+        row = {
+            "ending": ending,
+            "cause": pair.cause.id,
+            "origin": pair.origin,
+            "rank": rank,
+            "sign": sign.id,
+            "held": None if outcome < 0 else bool(outcome),
+            "weight": weight,
+            "sentence": say(values),
+            "frames": [(capture, frame) for frame in frames if frame is not None],
+            "log_lines": lines.get(ending, []) if sign.cites_logs and outcome == 1 else [],
+        }
+        out.append((position, rank, place, row))
+    return out
