@@ -441,6 +441,8 @@ ENDINGS = _table(
     direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
     incoming_copy=_c("boolean", "the same reset was also seen coming in; null where directions are unknown"),
     sender_is_local=_c("boolean", "that end's other segments go out of the capturing host without coming in first"),
+    loopback=_c("boolean", "the reset stands on the loopback interface although the two addresses differ; null where frames have no direction",
+                caveat="Linux cooked captures: interface index 1"),
     both_directions=_c("boolean", "segments of both ends are in the capture"),
     lossless=_c("boolean", "nothing says that packets of this connection are missing"),
     # several capture points (vantage)
