@@ -1,7 +1,7 @@
 """A server closes in order, but with TCP_LINGER2 below zero: its kernel will not wait for the client's FIN.
 
-On each of three connections: its FIN, its acknowledgement, and at once a bare reset. The client has
-read everything.
+On each of three connections: the server's FIN, its acknowledgement, and at once a bare reset. The client has read
+everything.
 """
 
 import socket
