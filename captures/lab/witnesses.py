@@ -150,7 +150,7 @@ def addresses(machine: Namespace) -> list[str]:
     return re.findall(r" inet6? ([\da-f.:]+)/", machine.run("ip", "-o", "addr", "show", "scope", "global"))
 
 
-def closed(files: dict[str, list[Path]], connections: Iterable[Connection]) -> dict[str, list[Side]]:
+def closed(files: Mapping[Any, list[Path]], connections: Iterable[Connection]) -> dict[str, list[Side]]:
     """Who sent a FIN in each of these connections, wherever one was seen."""
     names = {name for paths in files.values() for path in paths for name in _senders(path, "tcp.flags.fin==1")}
     ends: dict[str, list[Side]] = {}
@@ -164,7 +164,7 @@ def closed(files: dict[str, list[Path]], connections: Iterable[Connection]) -> d
 
 
 def resets(
-    files: Mapping[str, list[Path]],
+    files: Mapping[Any, list[Path]],
     clocks: Mapping[Any, Clock] | None = None,
     transit_seconds: float = SAME_PACKET_SECONDS,
 ) -> list[Reset]:
