@@ -11,6 +11,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone, tzinfo
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
@@ -474,6 +475,12 @@ def _cause_page(name: str) -> dict[str, Any]:
     }
 
 
+@cache
+def _tshark_version(tshark: Path) -> str:
+    """Return what that program says of itself; asked once in a process."""
+    return dissection.tshark_version(tshark)
+
+
 def _versions() -> dict[str, Any]:
     try:
         own = version("pcapreport")
@@ -484,7 +491,7 @@ def _versions() -> dict[str, Any]:
         "pcapreport": own,
         "python": platform.python_version(),
         "pandas": pd.__version__,
-        "tshark": None if tshark is None else dissection.tshark_version(tshark),
+        "tshark": None if tshark is None else _tshark_version(tshark),
     }
 
 
