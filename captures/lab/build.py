@@ -65,7 +65,9 @@ def build(name: str, corpus: Path = CORPUS, keep: Path | None = None) -> Path:
             _write(script, lab, testimony, connections)
         except Exception:
             if keep:
-                shutil.copytree(scratch, keep / name, ignore=shutil.ignore_patterns("cluster", "mariadb"), dirs_exist_ok=True)
+                shutil.copytree(
+                    scratch, keep / name, ignore=shutil.ignore_patterns("cluster", "mariadb"), dirs_exist_ok=True
+                )
             raise
         _take_place(folder, corpus / name)
     return corpus / name
