@@ -1,6 +1,17 @@
 """A program threw its connection away: linger 0, disconnect, or an administrator's socket kill."""
 
+from __future__ import annotations
+
+import pandas as pd
+
 from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
+
+
+def _will_not_wait(e: pd.DataFrame) -> pd.Series[bool]:
+    """True where a side closed in order and reset as soon as its FIN was acknowledged: TCP_LINGER2 below zero (Linux tcp_rcv_state_process)."""
+    at_once = all_of(e["sender_fin"], e["answers_trigger"], e["trigger_kind"] == "ack", e["since_sender_fin"] <= 1.0)
+    return all_of(at_once, ~e["peer_data_after_sender_fin"])
+
 
 CAUSE = Cause(
     id="abortive_close",
@@ -21,14 +32,17 @@ CAUSE = Cause(
         "`strace -e trace=setsockopt,close` shows the linger option."
     ),
     signs=(
-        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN", lambda e: ~e["sender_fin"], 3, source="CAUSE-06", needed=True),
+        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN, or a reset as soon as that was acknowledged",
+             lambda e: any_of(~e["sender_fin"], _will_not_wait(e)), 3, source="CAUSE-06", needed=True),
         Sign("connected", "the handshake was over", lambda e: ~shaking_hands(e), 0, source="CAUSE-06", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
-             lambda e: ~e["answers_trigger"], 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
+             lambda e: any_of(~e["answers_trigger"], _will_not_wait(e)), 6, -14, source="SHAPE-3 against SHAPE-1", cites=("trigger_frame", "frame")),
         Sign("nothing_arriving", "nothing of {peer} was arriving: its last payload came {since_peer_data} before",
              lambda e: all_of(~e["peer_was_sending"], ~e["zero_window"]), 4, -2, source="AMB-3"),
         Sign("answer_complete", "the last request had been answered completely, so what had arrived was read",
              lambda e: known(~e["request_unanswered"], ~e["peer_was_sending"]), 5, -3, source="AMB-3"),
+        Sign("would_not_wait", "it had closed in order and reset the connection as soon as its FIN was acknowledged, without waiting for the other's",
+             _will_not_wait, 8, 0, source="SHAPE-1, TCP_LINGER2", cites=("trigger_frame", "frame")),
         Sign("service_gone", "the next attempt was refused: the whole process had ended", lambda e: e["retry_refused"], -5, 0, source="CAUSE-15"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="CAUSE-13"),

@@ -32,6 +32,8 @@ CAUSE = Cause(
         Sign("syn_ack_repeated", "the server sent its SYN-ACK {syn_ack_repeats} times more although the client had acknowledged it",
              lambda e: e["syn_ack_repeats"] >= 1, 10, 0, source="CAUSE-05, Linux tcp_check_req"),
         Sign("handshake_seen", "the handshake is in the capture, so nothing was said before", lambda e: e["handshake"], 2, -6, source="CAUSE-05"),
+        Sign("at_once", "the connection was {duration} old: the queue answers the client's first packets",
+             lambda e: all_of(e["duration"] <= 0.5).mask(e["kind"] == "silence"), 4, -6, source="CAUSE-05, Linux tcp_check_req"),
         Sign("burst", "connections to that port were opened at {opening_burst:.1f} times the usual rate", lambda e: e["opening_burst"] >= 2.0,
              3, -1, source="CAUSE-05"),
         Sign("others_waited", "{syn_retries} SYNs to that port had to be repeated around that time", lambda e: e["syn_retries"] >= 1, 3, 0,

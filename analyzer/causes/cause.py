@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-Origin = Literal["sender", "path", "none"]
+Origin = Literal["sender", "peer", "path", "none"]
 Test = Callable[[pd.DataFrame], "pd.Series[bool]"]
 
 
@@ -51,7 +51,8 @@ class Cause:
     id          the file's name, a contract
     title       a noun phrase a manager understands
     kinds       the kinds of ending it can explain
-    origins     who can have put it on the wire: "sender" (the host whose address it carries), "path" (a device between), "none"
+    origins     who can have put it on the wire: "sender" (the host whose address it carries), "peer" (the other host, against itself:
+                its own packet filter), "path" (a device between), "none"
     mechanism   what happens, for an engineer, with the kernel function or RFC section
     remedy      what to change, the setting by name; whose setting it is
     confirm     how to make sure outside the capture: counter, command, log setting

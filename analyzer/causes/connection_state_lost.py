@@ -30,7 +30,7 @@ CAUSE = Cause(
         Sign("no_silence", "no silence came before: the state went while the connection was in use",
              lambda e: e["idle_gap"] < 1.0, 2, 0, source="CAUSE-14"),
         Sign("never_spoke", "{sender} had not said a word since the handshake: it may never have accepted the connection",
-             lambda e: all_of(e["handshake"], e["sender_bytes"] == 0), -8, 0, source="CAUSE-05"),
+             lambda e: all_of(e["handshake"], e["sender_bytes"] == 0), -6, 0, source="CAUSE-05"),
         Sign("after_reset", "an earlier reset at another capture point had already ended the connection",
              lambda e: e["later_elsewhere"], 6, 0, source="CAUSE-23 note on secondary resets"),
     ),

@@ -5,7 +5,7 @@ from analyzer.causes.cause import Cause, Sign
 CAUSE = Cause(
     id="firewall_reject",
     title="rejected by a packet filter",
-    origins=("path", "sender"),
+    origins=("path", "sender", "peer"),
     mechanism=(
         "A rule with `REJECT --reject-with tcp-reset`, or a firewall's deny-with-reset, builds a reset with the protected host's "
         "address (Linux nf_reject_ipv4.c). The packet is a stateless answer from the filter's own stack: its own TTL, IP ID 0, window 0, "
@@ -34,8 +34,8 @@ CAUSE = Cause(
         Sign("sender_closed", "{sender} had closed its side before: its own kernel answers late data like this",
              lambda e: e["sender_fin"], -12, source="CAUSE-08"),
     ),
-    prior={"path": -2, "sender": -8},
-    emitter={"path": "device", "sender": "host_filter"},
+    prior={"path": -2, "sender": -8, "peer": -14},
+    emitter={"path": "device", "sender": "host_filter", "peer": "host_filter"},
     lookalikes={
         "connection_refused": "the host's own kernel answers with the host's usual TTL, and the host's capture shows the SYN",
         "idle_timeout": "a device that forgot an idle connection rejects too, but only after a silence longer than those that survived",

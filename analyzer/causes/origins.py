@@ -1,6 +1,6 @@
 """Who put the reset on the wire, whatever the mechanism: the signs that every hypothesis of an origin shares.
 
-Lives here: SENDER and PATH, weighed as the odds between the two. Never here: mechanisms (one file per cause).
+Lives here: the signs of each origin, weighed as the odds between them. Never here: mechanisms (one file per cause).
 
 Equal TTL is no sign for the endpoint: a device can copy it. A missing stamp is no sign for a device: Linux itself answers a
 connection it does not know with IP ID 0, window 0 and no timestamps (tcp_v4_send_reset), and Windows resets without options.
@@ -47,6 +47,12 @@ def _stamps_missing(e: pd.DataFrame) -> pd.Series[bool]:
     return all_of(form, broken)
 
 
+def _on_loopback(e: pd.DataFrame) -> pd.Series[bool]:
+    """True where the reset never crossed a wire: it stands on the loopback interface of the host that received it."""
+    return known(e["loopback"], e["loopback"].notna())
+
+
+_LOOP = "it stands on the loopback interface of {peer}: it never crossed a wire"
 _LEFT = "the reset leaves the host whose address it carries ({sender})"
 _ROUTER = (
     "the capturing machine made it: it goes out without having come in, or its checksum is not finished, "
@@ -83,6 +89,11 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
         Sign("stamps_missing", _STAMPS, _stamps_missing, 8, 0, source="B.2 step 9"),
         Sign("both_ends_reset", _BOTH, lambda e: e["both_ends_reset"], 6, 0, source="CAUSE-12", cites=("frame", "other_reset_frame")),
         Sign("stepped_burst", _BURST, lambda e: e["burst"] >= 2, 8, 0, source="RST_SEQ_CHANGE"),
+    ),
+    "peer": (
+        Sign("on_loopback", _LOOP, _on_loopback, PROOF // 2, -20, source="SHAPE-4 in the OUTPUT chain (engineering note)", group="place"),
+        Sign("left_its_host", _LEFT, _left_its_host, -PROOF // 2, 0, source="B.2 steps 1 and 2", group="place"),
+        Sign("live_socket", _LIVE, lambda e: e["live_socket"], -10, 0, source="SHAPE-3, B.2 step 4"),
     ),
     "none": (),
 }  # fmt: skip

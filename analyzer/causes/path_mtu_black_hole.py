@@ -24,10 +24,10 @@ CAUSE = Cause(
              lambda e: all_of(e["lost_segment"] >= 500, e["lost_segment"] > e["largest_delivered"].fillna(0)), 14, -14, source="CAUSE-18 (PMTUD)",
              needed=True),
         Sign("full_size", "they were full-sized", lambda e: e["lost_segment"] >= 1000, 3, -4, source="CAUSE-18 (PMTUD)"),
-        Sign("small_pass", "the other end went on to be heard meanwhile", lambda e: e["heard_since_loss"], 5, -6, source="CAUSE-18 (PMTUD)"),
+        Sign("small_pass", "the other end went on to be heard meanwhile", lambda e: e["heard_since_loss"], 5, -2, source="CAUSE-18 (PMTUD)"),
         Sign("connected", "the handshake had worked", lambda e: any_of(e["handshake"], e["largest_delivered"] > 0), 2, -4, source="CAUSE-18"),
     ),
-    prior={"none": -4},
+    prior={"none": -2},
     emitter={"none": "unknown"},
     lookalikes={
         "retransmission_timeout": "there nothing arrives any more, whatever its size",

@@ -1,6 +1,6 @@
 """Nothing came back any more; the sender gave up without a word."""
 
-from analyzer.causes.cause import Cause, Sign, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of
 
 CAUSE = Cause(
     id="retransmission_timeout",
@@ -19,6 +19,8 @@ CAUSE = Cause(
     signs=(
         Sign("sent_again", "{sender} sent the same again {sender_retransmissions} times without an answer",
              lambda e: e["sender_retransmissions"] >= 2, 12, -6, source="CAUSE-18"),
+        Sign("only_large", "only segments of {lost_segment} bytes were lost; the largest that arrived had {largest_delivered}",
+             lambda e: all_of(e["lost_segment"] >= 1000, e["lost_segment"] > e["largest_delivered"]), -4, 0, source="CAUSE-18 (PMTUD)"),
         Sign("log_timeout", "a log says that the connection timed out",
              lambda e: any_of(e["client_log_events"].str.contains("timed_out"), e["server_log_events"].str.contains("timed_out")), 4, 0,
              source="log catalogue", cites_logs=True),

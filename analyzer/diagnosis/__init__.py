@@ -127,7 +127,8 @@ def _normalise(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _who(origin: Origin, apparent_sender: str) -> str:
-    return {"sender": apparent_sender, "path": "middlebox", "none": "undetermined"}[origin]
+    other = {"client": "server", "server": "client"}.get(apparent_sender, "")
+    return {"sender": apparent_sender, "peer": other, "path": "middlebox", "none": "undetermined"}[origin]
 
 
 def _proof(ending: Any, who: str) -> str | None:
@@ -137,7 +138,9 @@ def _proof(ending: Any, who: str) -> str | None:
             return "both ends"
         if ending.direction == "out" and ending.incoming_copy is False and ending.sender_is_local is False:
             return "outgoing at its host"
-    elif who == ending.apparent_sender:
+    elif who != ending.apparent_sender:
+        return "on the loopback interface of its host" if ending.loopback is True else None
+    else:
         if ending.at_sender is True and ending.at_peer is True:
             return "both ends"
         if (
@@ -156,7 +159,7 @@ def _findings(
     """Return FINDINGS, and the number of each ending's chosen pair; `support` is the evidence that counted for each pair, in decibans."""
     origins = np.array([pair.origin for pair in pairs])
     causes = np.array([pair.cause.id for pair in pairs])
-    of_origin = {origin: probability[:, origins == origin].sum(axis=1) for origin in ("none", "path", "sender")}
+    of_origin = {origin: probability[:, origins == origin].sum(axis=1) for origin in ("none", "path", "peer", "sender")}
     of_cause = {name: probability[:, causes == name].sum(axis=1) for name in dict.fromkeys(causes)}
     likeliest = np.argsort(-probability, axis=1, kind="stable")
     rows, chosen = [], np.zeros(len(endings), dtype=np.int64)
@@ -208,7 +211,7 @@ _READ = (
     "ending", "kind", "apparent_sender", "sender", "peer", "client", "server", "client_ip", "server_ip", "server_port", "roles_known",
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
-    "path_failures", "other_leg",
+    "path_failures", "other_leg", "loopback",
 )  # fmt: skip
 
 
@@ -217,7 +220,7 @@ def _most_likely(
 ) -> tuple[str, Origin]:
     """Return the likeliest sender by name, and the origin that stands for it."""
     by_name: dict[str, tuple[float, Origin]] = {}
-    for origin in ("none", "path", "sender"):
+    for origin in ("none", "path", "peer", "sender"):
         by_name[_who(origin, apparent_sender)] = (float(shares[origin][position]), origin)
     name = max(by_name, key=lambda n: (by_name[n][0], n))
     return name, by_name[name][1]
@@ -260,6 +263,10 @@ def finding_sentence(ending: Any, finding: Any) -> str:
     sure = band(finding.confidence)
     if finding.reset_by == "middlebox":
         return f"A device between {ending.client} and {ending.server} sent the reset that carries the address of {sender} ({sure}): {title}."
+    if finding.reset_by != ending.apparent_sender:
+        return (
+            f"The host of {ending.peer} itself sent the reset that carries the address of {sender} ({sure}): {title}."
+        )
     return f"{sender[0].upper()}{sender[1:]} reset the connection to {ending.peer} ({sure}): {title}."
 
 

@@ -125,6 +125,8 @@ def _row(
         kind, copies = "silence", 0
     else:
         return None
+    if record["client_ip"] == record["server_ip"]:
+        facts["loopback"] = None  # a connection of a host with itself belongs there
     from_client = bool(life.from_client[i])
     client = address(record["client_ip"], record["client_port"])
     server = address(record["server_ip"], record["server_port"])

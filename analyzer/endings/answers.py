@@ -28,7 +28,7 @@ def first_effective(life: Life) -> int | None:
 
 def had_no_effect(life: Life, reset: int) -> bool:
     """Tell whether the end that received this reset went on speaking and was answered."""
-    later = slice(reset + 1, None)
+    later = slice(reset + 1, next_attempt(life, reset))
     same = life.from_client[later] == life.from_client[reset]
     flags, time = life.flags[later], life.time[later]
     plain = (flags & RST) == 0
@@ -36,6 +36,12 @@ def had_no_effect(life: Life, reset: int) -> bool:
     heard = same & plain & ((flags & ACK) != 0)
     # Words of the receiver that were under way do not count; an exchange in both directions afterwards does.
     return bool(spoke.any() and heard.any() and time[heard].max() > time[spoke].min())
+
+
+def next_attempt(life: Life, reset: int) -> int:
+    """Return the index of the first SYN after the reset: from there on the same ports carry another attempt. The end when there is none."""
+    syns = np.flatnonzero((life.flags[reset + 1 :] & (SYN | ACK)) == SYN)
+    return reset + 1 + int(syns[0]) if len(syns) else len(life)
 
 
 def is_reply(life: Life, reset: int, trigger: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.endings.answers import find_trigger, kind
+from analyzer.endings.answers import find_trigger, kind, next_attempt
 from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack
 from analyzer.endings.patterns import loss_facts, syn_facts, unread_by_fin
 from analyzer.schema import ACK, FIN, RST, SYN
@@ -178,6 +178,7 @@ def _lossless(life: Life, i: int) -> bool:
 def aftermath(life: Life, i: int, context: Context) -> Facts:
     """Return what followed the reset in the same connection."""
     index = np.arange(len(life))
+    index[next_attempt(life, i) :] = -1  # what follows on the same ports is no aftermath
     client = bool(life.from_client[i])
     rtt = max(context.rtt[client] or 0.0, REORDERING)
     after_own = np.flatnonzero((index > i) & (life.from_client == client) & ~life.has(RST) & ~life.has(SYN))

@@ -23,7 +23,7 @@ Booleans = npt.NDArray[np.bool_]
 
 _INTEGERS = (
     "frame", "stream", "flags", "seq", "ack", "relative_seq", "relative_ack", "window", "window_shift", "length",
-    "captured", "offset", "ttl", "ip_id", "flow_label", "tos", "tsval",
+    "captured", "offset", "ttl", "ip_id", "flow_label", "tos", "tsval", "interface",
 )  # fmt: skip
 _BOOLEANS = ("from_client", "retransmission", "keepalive", "dont_fragment", "unfinished_checksum")
 
@@ -74,6 +74,7 @@ class Life:
     flow_label: Integers
     tos: Integers
     tsval: Integers
+    interface: Integers
     from_client: Booleans
     retransmission: Booleans
     keepalive: Booleans

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analyzer.endings.keyed import Timeline, codes, nanoseconds
+
 SERVICE = ["point", "server_ip", "server_port"]
 PORTS = ["point", "client_ip", "client_port", "server_ip", "server_port"]
 
@@ -30,23 +32,14 @@ WAITED = 1.0  # s; a shorter wait is no timeout
 NEVER = 1 << 62  # ns; a connection without times is near no moment
 SAME_WAIT = 0.05  # waits that differ by less than this share are the same
 
-Times = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 def add(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
     """Return ENDINGS with the facts of this module filled in."""
     out = endings
     connections = connections.dropna(subset=["first", "last"])
-    for name in ("ended_together", "lived_together", "syn_retries"):
-        out[name] = pd.Series(0, index=out.index, dtype="Int64")
-    out["service_refused"] = pd.Series(pd.NA, index=out.index, dtype="boolean")
-    for name in ("handshake_slowdown", "opening_burst"):
-        out[name] = pd.Series(pd.NA, index=out.index, dtype="Float64")
-    services = dict(iter(connections.groupby(SERVICE)))
-    for key, rows in out.groupby(SERVICE):
-        service = services.get(key)
-        if service is not None:
-            _of_service(out, rows, service)
+    _services(out, connections)
     out["host_ports_lost"] = _ports_lost(out)
     _same_ports(out, connections)
     _other_leg(out)
@@ -56,89 +49,102 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _ns(times: pd.Series[Any]) -> Times:
-    return np.asarray(times.astype("int64"), dtype=np.int64)
-
-
-def _within(moments: Times, ordered: Times, before: int, after: int) -> tuple[Times, Times]:
-    """Return for each moment the bounds of the `ordered` times from `before` earlier to `after` later."""
-    return np.searchsorted(ordered, moments - before, "left"), np.searchsorted(ordered, moments + after, "right")
-
-
-def _of_service(out: pd.DataFrame, rows: pd.DataFrame, service: pd.DataFrame) -> None:
-    """Fill in what the other connections of one server port did around these endings."""
-    at = _ns(rows["time"])
-    first, last = _ns(service["first"]), _ns(service["last"])
-    closed = (
-        ((service["server_fin"] | (service["server_resets"] > 0)) & (service["ended"] != "open"))
-        .fillna(False)
-        .to_numpy(dtype=bool)
+def _services(out: pd.DataFrame, connections: pd.DataFrame) -> None:
+    """Fill in what the other connections of the same server port did around each ending."""
+    service, of_connection = codes(SERVICE, out, connections)
+    at, first, last = nanoseconds(out["time"]), nanoseconds(connections["first"]), nanoseconds(connections["last"])
+    base = min(int(at.min(initial=NEVER)), int(first.min(initial=NEVER))) - SECOND
+    opened, gone = Timeline(of_connection, first, base), Timeline(of_connection, last, base)
+    # which other connections the server ended at that moment, and which were open a second before
+    by_server = (connections["server_fin"] | (connections["server_resets"] > 0)) & (connections["ended"] != "open")
+    real = (connections["server_bytes"] > 0) | connections["handshake"]
+    closed = (by_server & real).fillna(False).to_numpy(dtype=bool)
+    ended = Timeline(of_connection[closed], last[closed], base)
+    number = connections["connection"].to_numpy()
+    own_last = (
+        out["connection"].map(dict(zip(number, last.tolist(), strict=True))).fillna(NEVER).to_numpy(dtype=np.int64)
     )
-    closed &= (service["server_bytes"] > 0).fillna(False).to_numpy(dtype=bool) | service["handshake"].fillna(
-        False
-    ).to_numpy(dtype=bool)
-    ended = np.sort(last[closed])
-    low, high = _within(at, ended, TOGETHER, TOGETHER)
-    own = np.isin(rows["connection"].to_numpy(), service["connection"].to_numpy()[closed])
-    own_span = dict(zip(service["connection"], zip(first.tolist(), last.tolist(), strict=True), strict=True))
-    spans = [own_span.get(c, (NEVER, NEVER)) for c in rows["connection"]]
-    own &= np.array([abs(end - t) <= TOGETHER for (_, end), t in zip(spans, at.tolist(), strict=True)], dtype=bool)
-    out.loc[rows.index, "ended_together"] = high - low - own
-    begun = np.sort(first)
-    alive = np.searchsorted(begun, at - TOGETHER, "right") - np.searchsorted(np.sort(last), at - TOGETHER, "left")
-    mine = np.array([start <= t - TOGETHER for (start, _), t in zip(spans, at.tolist(), strict=True)])
-    out.loc[rows.index, "lived_together"] = np.maximum(alive - mine, 0)
+    own_first = (
+        out["connection"].map(dict(zip(number, first.tolist(), strict=True))).fillna(NEVER).to_numpy(dtype=np.int64)
+    )
+    own_end = out["connection"].isin(number[closed]).to_numpy() & (np.abs(own_last - at) <= TOGETHER)
+    out["ended_together"] = _integers(ended.count(service, at, TOGETHER, TOGETHER) - own_end, out)
+    begun, over = opened.reach(service, at, 0, -TOGETHER)[1], gone.reach(service, at, TOGETHER, 0)[0]
+    out["lived_together"] = _integers(np.maximum(begun - over - (own_first <= at - TOGETHER), 0), out)
     # the next attempt of anyone
-    order = np.argsort(first, kind="stable")
-    refused = (service["conn_state"] == "REJ").fillna(False).to_numpy(dtype=bool)[order]
-    following = np.searchsorted(begun, at, "right")
-    has_next = following < len(begun)
-    slot = np.minimum(following, len(begun) - 1)
-    has_next &= begun[slot] - at <= REFUSED_WITHIN
-    out.loc[rows.index, "service_refused"] = pd.array(refused[slot], dtype="boolean")
-    out.loc[rows.index[~has_next], "service_refused"] = pd.NA
-    # load: answer times, rate, repeated SYNs
-    rtt = service["server_rtt"].astype("float64").to_numpy(dtype=float)[order]
+    refused = (connections["conn_state"] == "REJ").fillna(False).to_numpy(dtype=bool)[opened.order]
+    place, there = opened.following(service, at)
+    answer = pd.Series(pd.NA, index=out.index, dtype="boolean")
+    if len(opened):
+        there &= opened.time[place] - at <= REFUSED_WITHIN
+        answer = pd.Series(pd.array(refused[place], dtype="boolean"), index=out.index).mask(~there)
+    out["service_refused"] = answer
+    _load(out, connections, service, of_connection, at, opened, base)
+
+
+def _load(
+    out: pd.DataFrame,
+    connections: pd.DataFrame,
+    service: Integers,
+    of_connection: Integers,
+    at: Integers,
+    opened: Timeline,
+    base: int,
+) -> None:
+    """Fill in how busy each server port was around each ending: answer times, rate, repeated SYNs."""
+    first = nanoseconds(connections["first"])
+    rtt = connections["server_rtt"].astype("float64").to_numpy(dtype=float)
     timed = ~np.isnan(rtt)
-    if timed.sum() >= ENOUGH_HANDSHAKES:
-        usual = max(float(np.median(rtt[timed])), SHORTEST_ANSWER)
-        total = np.append(0.0, np.cumsum(rtt[timed]))
-        low, high = _within(at, begun[timed], AROUND, AROUND)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slow = (total[high] - total[low]) / (high - low) / usual
-        out.loc[rows.index, "handshake_slowdown"] = pd.array(np.where(high > low, slow, np.nan), dtype="Float64")
-    span = int(begun[-1] - begun[0])
-    if span >= ENOUGH_TIME:
-        low, high = _within(at, begun, AROUND, 0)
-        out.loc[rows.index, "opening_burst"] = (high - low) / (len(begun) * AROUND / span)
-    again = np.append(0, np.cumsum((service["syn_frames"].fillna(0).to_numpy(dtype=np.int64)[order] - 1).clip(0)))
-    low, high = _within(at, begun, RETRIES_AROUND, RETRIES_AROUND)
-    out.loc[rows.index, "syn_retries"] = again[high] - again[low]
+    by_service = pd.Series(rtt[timed]).groupby(of_connection[timed])
+    usual = by_service.median().clip(lower=SHORTEST_ANSWER).where(by_service.size() >= ENOUGH_HANDSHAKES)
+    answered = Timeline(of_connection[timed], first[timed], base)
+    total = np.append(0.0, np.cumsum(rtt[timed][answered.order]))
+    low, high = answered.reach(service, at, AROUND, AROUND)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slow = (total[high] - total[low]) / (high - low) / usual.reindex(service).to_numpy(dtype=float)
+    out["handshake_slowdown"] = _floats(np.where(high > low, slow, np.nan), out)
+    times = pd.Series(first).groupby(of_connection)
+    span = (times.max() - times.min()).reindex(service).to_numpy(dtype=float)
+    number = times.size().reindex(service).to_numpy(dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        burst = opened.count(service, at, AROUND, 0) / (number * AROUND / span)
+    out["opening_burst"] = _floats(np.where(span >= ENOUGH_TIME, burst, np.nan), out)
+    repeats = (connections["syn_frames"].fillna(0).to_numpy(dtype=np.int64)[opened.order] - 1).clip(0)
+    again = np.append(0, np.cumsum(repeats))
+    low, high = opened.reach(service, at, RETRIES_AROUND, RETRIES_AROUND)
+    out["syn_retries"] = _integers(again[high] - again[low], out)
+
+
+def _integers(values: npt.NDArray[Any], out: pd.DataFrame) -> pd.Series[Any]:
+    return pd.Series(values, index=out.index).astype("Int64")
+
+
+def _floats(values: npt.NDArray[Any], out: pd.DataFrame) -> pd.Series[Any]:
+    return pd.Series(values, index=out.index).astype("Float64")
 
 
 def _ports_lost(endings: pd.DataFrame) -> pd.Series[Any]:
     """Return per established reset the number of its server's ports reset within LOST_WITHIN; NA elsewhere."""
     out = pd.Series(pd.NA, index=endings.index, dtype="Int64")
     lost = endings[(endings["kind"] == "reset") & endings["stage"].isin(["established", "data", "closing"])]
-    for _, rows in lost.groupby(["point", "server_ip"]):
-        ports = rows["server_port"].to_numpy(dtype=np.int64)
-        times = _ns(rows["time"])
-        order = np.argsort(times, kind="stable")
-        ports, times = ports[order], times[order]
-        low, high = _within(times, times, LOST_WITHIN, LOST_WITHIN)
-        counts: dict[int, int] = {}
-        begin = end = 0
-        found = []
-        for a, b in zip(low, high, strict=True):
-            for port in ports[end:b]:
-                counts[port] = counts.get(port, 0) + 1
-            for port in ports[begin:a]:
-                counts[port] -= 1
-                if not counts[port]:
-                    del counts[port]
-            begin, end = int(a), int(b)
-            found.append(len(counts))
-        out.loc[rows.index[order]] = found
+    (host,) = codes(["point", "server_ip"], lost)
+    times = nanoseconds(lost["time"])
+    resets = Timeline(host, times, int(times.min(initial=NEVER)))
+    ports = lost["server_port"].to_numpy(dtype=np.int64)[resets.order]
+    low, high = resets.reach(resets.group, resets.time, LOST_WITHIN, LOST_WITHIN)
+    counts: dict[int, int] = {}
+    begin = end = 0
+    found = np.zeros(len(resets), dtype=np.int64)
+    for n, (a, b) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        for port in ports[end:b].tolist():
+            counts[port] = counts.get(port, 0) + 1
+        for port in ports[begin:a].tolist():
+            counts[port] -= 1
+            if not counts[port]:
+                del counts[port]
+        begin, end = a, b
+        found[n] = len(counts)
+    out.loc[lost.index[resets.order]] = found
     return out
 
 
@@ -166,7 +172,7 @@ def _other_leg(out: pd.DataFrame) -> None:
     out["other_leg_delay"] = pd.Series(pd.NA, index=out.index, dtype="Float64")
     resets = out[out["kind"] == "reset"]
     by_client = resets["apparent_sender"] == "client"
-    at = pd.Series(_ns(resets["time"]), index=resets.index)
+    at = pd.Series(nanoseconds(resets["time"]), index=resets.index)
     sent = pd.DataFrame(
         {"row": resets.index, "at": at, "point": resets["point"], "host": resets["client_ip"].where(by_client, resets["server_ip"]),
          "role": np.where(by_client, "client", "server")}
@@ -208,8 +214,8 @@ def _cancelled(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.Series[An
     found = pd.Series(False, index=endings.index, dtype="boolean")
     if cancels.empty:
         return found
-    left = endings[[*path, "time"]].reset_index(names="row").assign(at=_ns(endings["time"])).sort_values("at")
-    right = cancels.assign(at=_ns(cancels["first"])).sort_values("at")
+    left = endings[[*path, "time"]].reset_index(names="row").assign(at=nanoseconds(endings["time"])).sort_values("at")
+    right = cancels.assign(at=nanoseconds(cancels["first"])).sort_values("at")
     joined = pd.merge_asof(left, right, on="at", by=path, tolerance=CANCELLED_WITHIN).dropna(subset=["first"])
     found.loc[joined["row"]] = True
     return found

@@ -20,6 +20,8 @@ TIMESTAMP_HZ = 1000
 MEASURED_TICKS, MEASURED_SECONDS = 10, 0.010
 # A stamp may differ from that clock by a tenth of the time gone by, and by this much for waiting in queues.
 CLOCK_SLACK = 0.1  # s
+# Index of `lo` in every Linux network namespace (SLL2, draft-ietf-opsawg-pcaplinktype).
+LOOPBACK = 1
 
 
 def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) -> Facts:
@@ -76,6 +78,10 @@ def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) ->
     facts["ip_id_counts"], facts["ip_id_continues"] = _ip_id(life, i, own_steady)
     facts["live_socket"] = _live(facts, life, own_steady, i)
     facts["sender_is_local"], facts["incoming_copy"] = _direction(life, i, own, context.local[client])
+    # Linux numbers its loopback interface 1; an address pair that both live on it is not judged here.
+    facts["loopback"] = (
+        None if life.direction[i] is None or life.interface[i] == NONE else bool(life.interface[i] == LOOPBACK)
+    )
     facts["built_here"] = _built_here(life, i, own_steady)
     return facts
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from analyzer.endings import moments, timers
+from analyzer.endings.keyed import Timeline, codes, nanoseconds
 
 # An exchange without payload shorter than this can be a probe; monitors give up or hang up within seconds.
 PROBE_SECONDS = 5.0
 # Resets of one server within this time of each other may have one reason.
-MOMENT = 1.0
+MOMENT = 1_000_000_000  # ns
 
 PATH = ["point", "client_ip", "server_ip", "server_port"]
 SERVICE = ["point", "server_ip", "server_port"]
@@ -57,22 +58,25 @@ def next_attempts(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFr
             "path_works_again": pd.Series(False, index=endings.index, dtype="boolean"),
         }
     )
-    opened = connections.dropna(subset=["first"]).sort_values("first")
-    paths = dict(iter(opened.groupby(PATH)))
-    for key, rows in endings.groupby(PATH):
-        later = paths.get(key)
-        if later is None:
-            continue
-        at = np.searchsorted(later["first"].to_numpy(), rows["time"].to_numpy(), side="right")
-        refused = (later["conn_state"] == "REJ").fillna(False).to_numpy(dtype=bool)
-        worked = ((later["server_bytes"] > 0) | (later["conn_state"] == "SF")).fillna(False).to_numpy(dtype=bool)
-        works_from = np.append(np.maximum.accumulate(worked[::-1])[::-1], False)
-        for index, position in zip(rows.index, at, strict=True):
-            if position < len(later):
-                gap = later["first"].iloc[position] - rows.at[index, "time"]
-                out.at[index, "reconnected"] = gap.total_seconds()
-                out.at[index, "retry_refused"] = bool(refused[position])
-            out.at[index, "path_works_again"] = bool(works_from[position])
+    later = connections.dropna(subset=["first"])
+    if endings.empty or later.empty:
+        return out
+    path, of_later = codes(PATH, endings, later)
+    at, first = nanoseconds(endings["time"]), nanoseconds(later["first"])
+    opened = Timeline(of_later, first, int(min(at.min(), first.min())))
+    place, there = opened.following(path, at)
+    refused = (later["conn_state"] == "REJ").fillna(False).to_numpy(dtype=bool)[opened.order]
+    worked = (
+        ((later["server_bytes"] > 0) | (later["conn_state"] == "SF")).fillna(False).to_numpy(dtype=bool)[opened.order]
+    )
+    # Where each path's last connection that worked stands: after everything before it, the path works again.
+    last_good = (
+        pd.Series(np.flatnonzero(worked)).groupby(opened.group[worked]).max().reindex(path).to_numpy(dtype=float)
+    )
+    wait = pd.Series((opened.time[place] - at) / 1e9, index=endings.index)
+    out["reconnected"] = wait.mask(~there).astype("Float64")
+    out["retry_refused"] = pd.Series(refused[place], index=endings.index).astype("boolean").mask(~there)
+    out["path_works_again"] = pd.Series(there & (last_good >= place), index=endings.index).astype("boolean")
     return out
 
 
@@ -80,15 +84,12 @@ def same_moment(endings: pd.DataFrame) -> pd.Series:
     """Return per row how many other resets of the same server address fell within MOMENT seconds (Int64)."""
     out = pd.Series(0, index=endings.index, dtype="Int64")
     resets = endings[endings["kind"] == "reset"]
-    for _, rows in resets.groupby(["point", "server_ip"]):
-        times = rows["time"].astype("int64").to_numpy()
-        order = np.argsort(times, kind="stable")
-        ordered = times[order]
-        reach = int(MOMENT * 1e9)
-        count = (
-            np.searchsorted(ordered, ordered + reach, "right") - np.searchsorted(ordered, ordered - reach, "left") - 1
-        )
-        out.loc[rows.index[order]] = count
+    if resets.empty:
+        return out
+    (host,) = codes(["point", "server_ip"], resets)
+    times = nanoseconds(resets["time"])
+    line = Timeline(host, times, int(times.min()) - MOMENT)
+    out.loc[resets.index] = line.count(host, times, MOMENT, MOMENT) - 1
     return out
 
 
