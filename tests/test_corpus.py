@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-import analyzer
-from captures.lab.case_file import Case, Connection, load
+from captures.lab import judging
+from captures.lab.case_file import Connection, View, load
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 CASES = {folder.parent.name: load(folder.parent) for folder in sorted(CAPTURES.glob("*/case.toml"))}
@@ -21,33 +21,17 @@ CONFIDENT = 0.8
 HOME = {"client": "client", "server": "server", "middlebox": "router"}  # where each sender's own capture is
 
 
-def views(case: Case) -> list[str]:
-    alone = [str(point) for point in case.captures]
-    return [*alone, "both"] if {"client", "server"} <= set(alone) else alone
-
-
 @cache
 def judged(name: str, view: str) -> list[dict[str, Any]]:
     """The endings of a case at a view, findings and tied lines beside them."""
-    case = CASES[name]
-    points = ("client", "server") if view == "both" else (view,)
-    d = analyzer.analyze(
-        at={p: str(CAPTURES / name / case.captures[p]) for p in points},
-        logs=[str(CAPTURES / name / log.file) for log in case.logs],
-    )
-    lines = d.matches.merge(d.log_lines[["source", "line", "text"]], on=["source", "line"])
-    tied = {
-        e: [(s, t) for s, t in zip(rows["source"], rows["text"], strict=True)] for e, rows in lines.groupby("ending")
-    }
-    table = d.endings.merge(d.findings, on="ending")
-    return [{**row, "tied": tied.get(row["ending"], [])} for row in analyzer.schema.records(table)]
+    return judging.judge(CASES[name], cast(View, view)).endings
 
 
 def ending_of(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return next((r for r in rows if connection.client in (r["client"], r["server"])), None)
 
 
-ALL = [(name, view, c.client) for name, case in CASES.items() for view in views(case) for c in case.connections]
+ALL = [(name, view, c.client) for name, case in CASES.items() for view in judging.views(case) for c in case.connections]
 
 
 @pytest.mark.parametrize(("name", "view", "client"), ALL)
@@ -78,7 +62,10 @@ def test_who_and_why(name: str, view: str, client: str) -> None:
 
 
 LOGGED = [
-    (name, view) for name, case in CASES.items() for view in views(case) if any(c.log_lines for c in case.connections)
+    (name, view)
+    for name, case in CASES.items()
+    for view in judging.views(case)
+    if any(c.log_lines for c in case.connections)
 ]
 
 
