@@ -1,5 +1,5 @@
 # The words of this project. Each sets up what it needs: system packages, virtual environment, pinned requirements, the package.
-.PHONY: help demo test lint lab bench lock clean
+.PHONY: help demo test lint lab score bench lock clean
 .DEFAULT_GOAL := help
 
 DEMO_CASE   := captures/postgres_client_abort
@@ -32,6 +32,10 @@ lab:  ## record the lab's captures again, all or CASE=name (root, Linux)
 	@tools/setup.sh dev
 	@$(BIN)/python -m captures.lab.build $(CASE)
 
+score:  ## judge the whole corpus, and write captures/SCORE.md
+	@tools/setup.sh dev
+	@$(BIN)/python -m captures.lab.score
+
 bench:  ## measure against tshark
 	@tools/setup.sh dev
 	@$(BIN)/python -m benchmarks
@@ -45,5 +49,5 @@ lock:  ## renew the exact versions and hashes from pyproject.toml
 	@$(BIN)/$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 clean:  ## remove the virtual environment, caches and build output; captures and reports stay
-	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
