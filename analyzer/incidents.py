@@ -1,76 +1,209 @@
-"""Findings -> INCIDENTS: what belongs together by cause, sender, service and time, the most pressing first.
+"""Findings -> INCIDENTS: what belongs together by cause, sender, hosts and time, the most pressing first.
 
 Lives here: grouping and ranking, the incident's own sentence, and the verdict.
-Never here: judging a single ending (diagnosis.py).
+Never here: judging a single ending (diagnosis).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analyzer import schema
 from analyzer.causes import all_causes
+from analyzer.causes.wording import seconds
 
 # Findings of one kind with a longer pause than this between them are told as two incidents.
 PAUSE = 600.0  # s
+# So many endings of one kind without a pause longer than MOMENT have one reason, whatever hosts they touch.
+MASS, MOMENT = 10, 1.0  # endings, s
+# What a service's end draws after it, on the same server port, within this time.
+AFTERMATH = 60.0  # s
+LEADERS = ("process_exit", "server_shutdown", "host_restart")
+FOLLOWERS = (
+    "connection_refused",
+    "data_after_close",
+    "unread_data_at_close",
+    "connection_state_lost",
+    "keep_alive_race",
+    "abortive_close",
+)
+# A proxy passes a reset on within this time.
+PASSED_ON = 0.25  # s
 # Lists of hosts stop here; the rest is in the findings.
 MOST_HOSTS = 20
 
+NEEDED = (
+    "ending", "kind", "time", "client_ip", "server_ip", "server_port", "server", "sender", "apparent_sender", "other_leg", "timer_low", "timer_high",
+    "timer_known", "path_failures",
+)  # fmt: skip
+
 
 def incidents(endings: pd.DataFrame, findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
-    """Return INCIDENTS: one row per cause, sender, harm and server port, split at pauses; the top one first.
+    """Return INCIDENTS, the top one first.
 
+    Endings of one cause, sender and harm are one incident where they share the server port, or both hosts, without a long pause, or
+    come in one burst. What only follows from another ending (refused attempts after a stop, a proxy's other leg) joins that one.
     Ranked by: tied to log lines, then harmful (unknown harm counts as harm), then connections, then time.
     """
     if endings.empty:
         return schema.INCIDENTS.empty()
-    keys = ["kind", "cause", "reset_by", "no_harm", "server_ip", "server_port"]
-    table = endings.merge(findings, on="ending")
+    table = endings[list(NEEDED)].merge(findings, on="ending").sort_values("time", kind="stable", ignore_index=True)
     table["no_harm"] = table["harmless"].fillna(False).astype(bool)
     table["logged"] = table["ending"].isin(matches["ending"])
-    table = table.sort_values("time", kind="stable")
-    pause = table.groupby(keys, dropna=False)["time"].diff().dt.total_seconds() > PAUSE
-    table["part"] = pause.groupby([table[k] for k in keys], dropna=False).cumsum()
-    groups = [members for _, members in table.groupby([*keys, "part"], dropna=False, sort=False)]
-    groups.sort(key=lambda g: (not g["logged"].any(), bool(g["no_harm"].iloc[0]), -len(g), g["time"].iloc[0]))
+    members = schema.rows(table)
+    groups = [[members[n] for n in numbers] for numbers in _groups(table, members)]
+    groups.sort(key=_rank)
     return schema.INCIDENTS.conform(pd.DataFrame([_row(number, group) for number, group in enumerate(groups, start=1)]))
 
 
-def _row(number: int, group: pd.DataFrame) -> dict[str, Any]:
-    first = group.iloc[0]
-    cause = all_causes()[first["cause"]]
+def _rank(group: list[Any]) -> tuple[Any, ...]:
+    return not any(m.logged for m in group), all(m.no_harm for m in group), -len(group), group[0].time
+
+
+def _groups(table: pd.DataFrame, members: list[Any]) -> list[list[int]]:
+    """Return the rows of `table` (in time order) that belong together."""
+    parent = list(range(len(members)))
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    def join(a: int, b: int) -> None:
+        a, b = root(a), root(b)
+        parent[max(a, b)] = min(a, b)
+
+    at = table["time"].astype("int64").to_numpy() / 1e9
+    alike = ["kind", "cause", "reset_by", "no_harm"]
+    for keys in (["server_ip", "server_port"], ["client_ip", "server_ip"]):
+        label = table.groupby([*alike, *keys], dropna=False, sort=False).ngroup().to_numpy()
+        for run in _runs(label, at, PAUSE):
+            for n in run[1:]:
+                join(run[0], n)
+    label = table.groupby(alike, dropna=False, sort=False).ngroup().to_numpy()
+    for run in _runs(label, at, MOMENT):
+        if len(run) >= MASS:
+            for n in run[1:]:
+                join(run[0], n)
+    _fold(members, at, join)
+    found: dict[int, list[int]] = {}
+    for n in range(len(members)):
+        found.setdefault(root(n), []).append(n)
+    return list(found.values())
+
+
+def _runs(label: Any, at: Any, pause: float) -> Iterable[list[int]]:
+    """Yield the rows of each label, cut where the pause between two is longer than this."""
+    order = np.lexsort((at, label))
+    cut = (np.diff(label[order]) != 0) | (np.diff(at[order]) > pause)
+    for run in np.split(order, np.flatnonzero(cut) + 1):
+        yield run.tolist()
+
+
+def _fold(members: list[Any], at: Any, join: Any) -> None:
+    """Join consequences to what they follow from."""
+    stopped: dict[tuple[Any, ...], int] = {}
+    latest: dict[str, int] = {}
+    waiting: dict[tuple[Any, ...], list[int]] = {}
+    for n, m in enumerate(members):
+        service = (m.server_ip, m.server_port)
+        leader = stopped.get(service)
+        if m.cause in LEADERS:
+            for other in waiting.pop(service, []):  # the same moment, but captured a little earlier
+                if at[n] - at[other] <= MOMENT:
+                    join(n, other)
+            stopped[service] = n
+        elif m.cause in FOLLOWERS and m.apparent_sender == "server":
+            if leader is not None and at[n] - at[leader] <= AFTERMATH:
+                join(leader, n)
+            elif m.cause != "connection_refused":
+                waiting.setdefault(service, []).append(n)
+        first_leg = latest.get(m.other_leg) if m.cause == "relayed_reset" else None
+        if first_leg is not None and at[n] - at[first_leg] <= PASSED_ON:
+            join(first_leg, n)
+        latest[m.sender] = n
+
+
+def _row(number: int, group: list[Any]) -> dict[str, Any]:
+    leads = [m for m in group if m.cause in LEADERS] or [m for m in group if m.cause != "relayed_reset"] or group
+    head = leads[0]
+    same = [m for m in group if m.cause == head.cause and m.reset_by == head.reset_by]
+    cause = all_causes()[head.cause]
     return {
         "incident": f"i{number}",
-        "reset_by": first["reset_by"],
-        "confidence": group["confidence"].min(),
+        "reset_by": head.reset_by,
+        "confidence": min((m.confidence for m in same if m.confidence is not None), default=None),
         "cause": cause.id,
-        "cause_confidence": group["cause_confidence"].min(),
-        "harmless": bool(group["no_harm"].all()),
-        "first": group["time"].iloc[0],
-        "last": group["time"].iloc[-1],
+        "cause_confidence": min((m.cause_confidence for m in same if m.cause_confidence is not None), default=None),
+        "harmless": all(m.no_harm for m in group),
+        "first": group[0].time,
+        "last": group[-1].time,
         "resets": len(group),
-        "logged": int(group["logged"].sum()),
-        "clients": list(dict.fromkeys(group["client_ip"]))[:MOST_HOSTS],
-        "servers": list(dict.fromkeys(group["server"]))[:MOST_HOSTS],
-        "endings": list(group["ending"]),
-        "sentence": first["sentence"] if len(group) == 1 else _sentence(group, cause.title),
+        "logged": sum(m.logged for m in group),
+        "clients": list(dict.fromkeys(m.client_ip for m in group))[:MOST_HOSTS],
+        "servers": list(dict.fromkeys(m.server for m in group))[:MOST_HOSTS],
+        "endings": [m.ending for m in group],
+        "sentence": (head.sentence if len(same) == 1 else _sentence(same, cause.title))
+        + _more(group, same)
+        + _timer(same),
         "remedy": cause.remedy,
     }
 
 
-def _sentence(group: pd.DataFrame, title: str) -> str:
-    first = group.iloc[0]
-    clients = group["client_ip"].nunique()
-    source = first["client_ip"] if clients == 1 else f"{clients} clients"
-    what = f"{len(group)} connections from {source} to {first['server']}"
-    if first["kind"] == "silence":
+def _sentence(same: list[Any], title: str) -> str:
+    first = same[0]
+    what = f"{len(same)} connections {_ends(same)}"
+    if first.kind == "silence":
         return f"{what} died in silence: {title}."
-    if first["reset_by"] == "undetermined":
+    if first.reset_by == "undetermined":
         return f"{what} were reset; the evidence does not decide who sent the resets. On the wire: {title}."
-    who = "a device between them" if first["reset_by"] == "middlebox" else f"the {first['reset_by']}"
+    who = "a device between them" if first.reset_by == "middlebox" else f"the {first.reset_by}"
     return f"{what} were reset by {who}: {title}."
+
+
+def _ends(same: list[Any]) -> str:
+    """Return from whom to whom, naming what all of them share."""
+    clients, hosts, services = ({getattr(m, name) for m in same} for name in ("client_ip", "server_ip", "server"))
+    source = next(iter(clients)) if len(clients) == 1 else f"{len(clients)} clients"
+    if len(services) == 1:
+        target = next(iter(services))
+    elif len(hosts) == 1:
+        target = f"{len(services)} ports of {next(iter(hosts))}"
+    else:
+        target = f"{len(services)} services of {len(hosts)} servers"
+    return f"from {source} to {target}"
+
+
+def _more(group: list[Any], same: list[Any]) -> str:
+    """Return what belongs to the incident without having its cause, and how fast a mass of resets came."""
+    parts = []
+    length = (same[-1].time - same[0].time).total_seconds()
+    if len(same) >= MASS and length <= AFTERMATH:
+        parts.append(f" All within {seconds(max(length, 1e-6))}.")
+    refused = sum(m.cause == "connection_refused" for m in group) if same[0].cause != "connection_refused" else 0
+    rest = len(group) - len(same) - refused
+    if rest:
+        parts.append(f" {rest} more {'connection' if rest == 1 else 'connections'} broke in consequence.")
+    if refused:
+        parts.append(
+            f" Afterwards {refused} {'attempt' if refused == 1 else 'attempts'} to connect {'was' if refused == 1 else 'were'} refused."
+        )
+    return "".join(parts)
+
+
+def _timer(same: list[Any]) -> str:
+    """Return the bracket of the idle timer, where enough connections failed to have one."""
+    known = next((m for m in same if m.timer_high is not None), None)
+    if known is None or not known.cause.startswith("idle_timeout"):
+        return ""
+    low = f"longer than {seconds(known.timer_low)} and " if known.timer_low else ""
+    hint = f" Known defaults in that range: {known.timer_known}." if known.timer_known else ""
+    return f" The timer is {low}at most {seconds(known.timer_high)}.{hint}"
 
 
 def verdict(table: pd.DataFrame) -> dict[str, Any]:

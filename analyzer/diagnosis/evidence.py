@@ -15,19 +15,11 @@ import pandas as pd
 
 from analyzer import schema
 from analyzer.causes.cause import Sign
+from analyzer.causes.wording import seconds
 from analyzer.diagnosis.hypothesis import Hypothesis
 
 # Of endings that are alike, this many have their evidence in full.
 IN_FULL = 50
-
-
-def seconds(value: float) -> str:
-    """Return a duration as people write it: 350 s, 2.71 s, 84 ms, 120 µs."""
-    if value >= 100:
-        return f"{value:.0f} s"
-    if value >= 1:
-        return f"{value:.2f} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
 
 
 class _Sentence:
