@@ -1,0 +1,155 @@
+"""The whole flow on one screen: `analyze` takes captures and logs, and returns a Diagnosis.
+
+Lives here: the order of the stages and what passes between them; only this package imports stages.
+Never here: the stages' own work, printing, exit codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analyzer import correlation, diagnosis, incidents, schema, vantage
+from analyzer import logs as log_stage
+from analyzer.endings import renumber
+from analyzer.errors import Notice
+from analyzer.pipeline.asked import (
+    Paths,
+    Progress,
+    address_of,
+    moment_of,
+    not_asked,
+    only,
+    open_given,
+    points_of,
+    read_given,
+    zone_of,
+)
+from analyzer.pipeline.joins import with_logs, with_next_log, with_words, words_of
+from analyzer.pipeline.knowledge import cause_pages, format_pages, versions
+from analyzer.pipeline.survey import all_endings, look, on_one_clock
+from analyzer.pipeline.tables import stack
+from analyzer.result import Diagnosis
+
+__all__ = ["Paths", "Progress", "analyze", "cause_pages", "format_pages", "look", "recognised", "reset_frames"]
+
+
+def analyze(
+    captures: Paths = (),
+    logs: Any = (),
+    *,
+    at: Mapping[str, Paths] | None = None,
+    around: str | pd.Timestamp | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    log_timezone: str | None = None,
+    dissect: bool = True,
+    statements: bool = False,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Find out who reset the connections in these captures, why, and which log lines speak of it.
+
+    Parameters
+    ----------
+    captures : path, glob, folder, or a list of them
+        One capture point's files, in any order.
+    logs : path or list of paths, or a DataFrame with the columns `time` and `message`
+        Logs of either side.
+    at : mapping of capture point to captures
+        Several capture points; `client` and `server` mean those hosts.
+    around, host, port
+        Judge only connections that ended within five minutes of this time (UTC unless it says otherwise), of this address, of this port.
+    log_timezone : str
+        IANA name or offset for log lines without a zone; found from the matches when not given.
+    dissect, statements : bool
+        Let tshark read the application's last messages; show their text.
+    progress : callable(what, done, total)
+        Told about bytes read.
+
+    Raises
+    ------
+    UnusableInput
+        Nothing could be read.
+    UsageError
+        The request contradicts itself.
+    """
+    points, left_out = points_of(captures, at)
+    moment = None if around is None else moment_of(around)
+    zone = None if log_timezone is None else zone_of(log_timezone)
+    ip = None if host is None else address_of(host)
+    tables, opened = open_given(logs)
+
+    survey, clocks = on_one_clock(look(points, progress))
+    everything = all_endings(survey)
+    judged = only(everything, moment, ip, port)
+
+    coverage, misnamed = vantage.locate(survey.coverage)
+    seen = vantage.vantage(judged, survey.connections, survey.reset_frames, coverage)
+    judged, sightings = renumber(vantage.apply(judged, seen), seen.sightings)
+
+    lines, log_notices, log_sources = read_given(tables, opened, zone, survey.captures)
+    words, packets, said = words_of(judged, survey, dissect, statements)
+    judged = with_words(judged, words)
+    tied = correlation.correlate(
+        judged, survey.connections, survey.reset_frames, lines, coverage, reference_point=str(coverage["point"].iloc[0])
+    )
+    judged = with_logs(judged, tied.matches)
+
+    evidence, findings, crashed = diagnosis.diagnose(judged, tied.matches)
+    findings = with_next_log(findings, tied)
+    table = incidents.incidents(judged, findings, tied.matches)
+    return Diagnosis(
+        captures=survey.captures,
+        coverage=coverage,
+        connections=survey.connections,
+        hosts=survey.hosts,
+        gaps=survey.gaps,
+        reset_frames=survey.reset_frames,
+        packets=packets,
+        endings=judged,
+        sightings=sightings,
+        log_lines=lines,
+        matches=tied.matches,
+        clocks=stack(schema.CLOCKS, [clocks, tied.clocks]),
+        unmatched_log_lines=tied.unmatched,
+        evidence=evidence,
+        findings=findings,
+        incidents=table,
+        traffic=survey.traffic,
+        verdict=incidents.verdict(table),
+        bands={
+            e: diagnosis.band(None if pd.isna(c) else float(c))
+            for e, c in zip(findings["ending"], findings["confidence"], strict=True)
+        },
+        notices=(
+            *left_out,
+            *not_asked(everything, judged),
+            *survey.notices,
+            *misnamed,
+            *log_notices,
+            *said,
+            *crashed,
+        ),
+        causes=cause_pages(),
+        settings={
+            **versions(),
+            "points": {p: [f.name for f in files] for p, files in points.items()},
+            "log_sources": log_sources,
+        },
+    )
+
+
+def reset_frames(
+    captures: Paths = (), *, at: Mapping[str, Paths] | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return RESET_FRAMES: every frame with the RST flag, as `tshark -Y tcp.flags.reset==1` lists them. Pass 1 only."""
+    points, _ = points_of(captures, at)
+    return look(points, progress, closer=False).reset_frames
+
+
+def recognised(files: Sequence[str], log_timezone: str | None = None) -> tuple[pd.DataFrame, list[Notice]]:
+    """Return LOG_LINES of these logs, without any capture, and notices."""
+    zone = None if log_timezone is None else zone_of(log_timezone)
+    return log_stage.read_logs(log_stage.open_logs(list(files)), timezone=zone, year=None)

@@ -1,0 +1,61 @@
+"""What one stage says, written beside what another found: ENDINGS with words and log events, FINDINGS with the next log.
+
+Lives here: joins keyed by ending. Never here: the stages' own work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analyzer import capture, correlation, dissection, schema
+from analyzer.errors import Notice
+from analyzer.pipeline.survey import Survey
+
+
+def words_of(
+    judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool
+) -> tuple[pd.DataFrame | None, pd.DataFrame, list[Notice]]:
+    """Return the application's last words per ending (None without tshark), PACKETS with words, and notices."""
+    if not wanted or judged.empty:
+        return None, survey.packets, []
+    tshark = dissection.find_tshark()
+    if tshark is None:
+        sentence = "tshark was not found, so what the application said last (PostgreSQL, TLS, HTTP) could not be seen; install tshark for that."
+        return None, survey.packets, [Notice("warning", "dissection", "", sentence)]
+
+    def extract(name: str, frames: Sequence[int], target: Path) -> list[int]:
+        return capture.extract(survey.files[name], frames, target)
+
+    said = dissection.dissect(judged, survey.packets, extract, tshark, statements=statements)
+    packets = survey.packets.drop(columns="words").merge(said.words, on=["capture", "frame"], how="left")
+    return said.facts, schema.PACKETS.conform(packets), list(said.notices)
+
+
+def with_words(judged: pd.DataFrame, facts: pd.DataFrame | None) -> pd.DataFrame:
+    """Return ENDINGS with the dissection's facts filled in."""
+    if facts is None or facts.empty:
+        return judged
+    added = [name for name in facts.columns if name != "ending" and name in schema.ENDINGS.columns]
+    return schema.ENDINGS.conform(judged.drop(columns=added).merge(facts[["ending", *added]], on="ending", how="left"))
+
+
+def with_logs(judged: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
+    """Return ENDINGS with the events that each side's log tells of it."""
+    out = judged.copy()
+    for side in ("client", "server"):
+        events = matches[matches["writer"] == side].groupby("ending")["event"].agg(lambda e: ",".join(sorted(set(e))))
+        out[f"{side}_log_events"] = out["ending"].map(events).astype("string")
+    return schema.ENDINGS.conform(out)
+
+
+def with_next_log(findings: pd.DataFrame, tied: correlation.Correlation) -> pd.DataFrame:
+    """Return FINDINGS with the log setting that would have tied a line, where lines were left over for want of one."""
+    wanted = tied.unmatched["next_log"].dropna()
+    if wanted.empty:
+        return findings
+    out = findings.copy()
+    out.loc[~out["ending"].isin(tied.matches["ending"]), "next_log"] = wanted.iloc[0]
+    return schema.FINDINGS.conform(out)

@@ -1,0 +1,71 @@
+"""What the program knows and what it runs on: causes, log formats, versions, as plain dicts.
+
+Lives here: the knowledge that the report and the commands show. Never here: anything about a capture.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analyzer import dissection, logs
+from analyzer.causes import all_causes
+
+
+def cause_pages() -> dict[str, dict[str, Any]]:
+    """Return by id what is known of each cause: the knowledge that the report and `pcapreport causes` show."""
+    return {name: _cause_page(name) for name in all_causes()}
+
+
+def format_pages() -> dict[str, dict[str, Any]]:
+    """Return by id what is known of each log format, with one sample for each event."""
+    pages = {}
+    for f in logs.formats():
+        examples = {s.event: s.text for s in reversed(f.samples) if s.event}
+        pages[f.id] = {"id": f.id, "title": f.title, "messages": len(f.messages), "examples": sorted(examples.items())}
+    return pages
+
+
+def _cause_page(name: str) -> dict[str, Any]:
+    cause = all_causes()[name]
+    return {
+        "id": cause.id,
+        "title": cause.title,
+        "mechanism": cause.mechanism,
+        "remedy": cause.remedy,
+        "confirm": cause.confirm,
+        "lookalikes": dict(cause.lookalikes),
+        "references": [list(r) for r in cause.references],
+        "signs": [
+            {"sign": s.id, "says": s.says, "holds": s.holds, "fails": s.fails, "needed": s.needed, "source": s.source}
+            for s in cause.signs
+        ],
+        "harmless": cause.harmless,
+        "origins": list(cause.origins),
+    }
+
+
+@cache
+def _tshark_version(tshark: Path) -> str:
+    """Return what that program says of itself; asked once in a process."""
+    return dissection.tshark_version(tshark)
+
+
+def versions() -> dict[str, Any]:
+    """Return the versions that a result depends on; tshark is None where it was not found."""
+    try:
+        own = version("pcapreport")
+    except PackageNotFoundError:
+        own = "unknown"
+    tshark = dissection.find_tshark()
+    return {
+        "pcapreport": own,
+        "python": platform.python_version(),
+        "pandas": pd.__version__,
+        "tshark": None if tshark is None else _tshark_version(tshark),
+    }
