@@ -8,9 +8,14 @@ from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_ha
 
 
 def _will_not_wait(e: pd.DataFrame) -> pd.Series[bool]:
-    """True where a side closed in order and reset as soon as its FIN was acknowledged: TCP_LINGER2 below zero (Linux tcp_rcv_state_process)."""
-    at_once = all_of(e["sender_fin"], e["answers_trigger"], e["trigger_kind"] == "ack", e["since_sender_fin"] <= 1.0)
-    return all_of(at_once, ~e["peer_data_after_sender_fin"])
+    """True where a side sent its FIN and a reset right behind it.
+
+    Either when its FIN is acknowledged (TCP_LINGER2 below zero, Linux tcp_rcv_state_process), or at once from the live socket
+    (shutdown, then a close with linger 0, as proxies do).
+    """
+    at_once = all_of(e["sender_fin"], e["since_sender_fin"] <= 1.0, ~e["peer_data_after_sender_fin"])
+    bare = all_of(e["answers_trigger"], e["trigger_kind"] == "ack")
+    return all_of(at_once, any_of(bare, all_of(~e["answers_trigger"], e["live_socket"])))
 
 
 CAUSE = Cause(
@@ -32,7 +37,7 @@ CAUSE = Cause(
         "`strace -e trace=setsockopt,close` shows the linger option."
     ),
     signs=(
-        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN, or a reset as soon as that was acknowledged",
+        Sign("no_fin", "{sender} had not closed its side in the ordinary way: no FIN, or a reset right behind it",
              lambda e: any_of(~e["sender_fin"], _will_not_wait(e)), 3, source="CAUSE-06", needed=True),
         Sign("connected", "the handshake was over", lambda e: ~shaking_hands(e), 0, source="CAUSE-06", needed=True),
         Sign("not_an_answer", "it answers no packet: the decision was taken on that side",
@@ -41,7 +46,7 @@ CAUSE = Cause(
              lambda e: all_of(~e["peer_was_sending"], ~e["zero_window"]), 4, -2, source="AMB-3"),
         Sign("answer_complete", "the last request had been answered completely, so what had arrived was read",
              lambda e: known(~e["request_unanswered"], ~e["peer_was_sending"]), 5, -3, source="AMB-3"),
-        Sign("would_not_wait", "it had closed in order and reset the connection as soon as its FIN was acknowledged, without waiting for the other's",
+        Sign("would_not_wait", "it sent its FIN and a reset right behind it, without waiting for the other side to finish",
              _will_not_wait, 8, 0, source="SHAPE-1, TCP_LINGER2", cites=("trigger_frame", "frame")),
         Sign("service_gone", "the next attempt was refused: the whole process had ended", lambda e: e["retry_refused"], -5, 0, source="CAUSE-15"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,

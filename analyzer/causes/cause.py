@@ -114,6 +114,11 @@ def log_says(
     return any_of(*(known(says, says.notna() & who) for who, says in pairs))
 
 
+def died_talking(e: pd.DataFrame) -> pd.Series[bool]:
+    """Return whether that side ended the connection itself: it closed and answered what came later, or its socket died with bytes unread."""
+    return any_of(all_of(e["sender_fin"], e["answers_trigger"]), all_of(~e["answers_trigger"], e["live_socket"]))
+
+
 def goodbye_said(e: pd.DataFrame) -> pd.Series[bool]:
     """Return whether the server's last words said why it was leaving; NA where its words could not be read."""
     return known(e["server_goodbye"].notna(), e["application"].notna() & ~e["encrypted"].fillna(False))

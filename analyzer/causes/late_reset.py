@@ -1,6 +1,18 @@
 """Both sides had finished; a straggler drew a reset."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from __future__ import annotations
+
+import pandas as pd
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of
+
+
+def _last_fin(e: pd.DataFrame) -> pd.Series[bool]:
+    """True where a side that had closed and gone away answers the other's FIN: nothing but that FIN was unacknowledged."""
+    return all_of(
+        e["sender_fin"], e["peer_fin"], e["answers_trigger"], e["trigger_kind"] == "fin", e["unacked_peer"] <= 1
+    )
+
 
 CAUSE = Cause(
     id="late_reset",
@@ -14,8 +26,9 @@ CAUSE = Cause(
     confirm="Both programs finished without an error; the FINs and their acknowledgements are in the capture.",
     signs=(
         Sign("both_finished", "both sides had sent FIN and both were "
-                              "acknowledged", lambda e: e["both_fins_acked"], 20, source="CAUSE-30", needed=True),
-        Sign("nothing_outstanding", "no payload was outstanding", lambda e: all_of(e["unacked_sender"] == 0, e["unacked_peer"] == 0), 3, -6,
+                              "acknowledged", lambda e: any_of(e["both_fins_acked"], _last_fin(e)), 20, source="CAUSE-30", needed=True),
+        Sign("nothing_outstanding", "no payload was outstanding", lambda e: all_of(e["unacked_sender"] == 0, any_of(e["unacked_peer"] == 0,
+             _last_fin(e))), 3, -6,
              source="CAUSE-30"),
     ),
     prior={"sender": 0},

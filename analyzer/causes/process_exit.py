@@ -24,7 +24,7 @@ CAUSE = Cause(
                  log_says(e, "sender", "crash", "out_of_memory"),
                  all_of(e["apparent_sender"] == "server", e["ended_together"] >= 1, e["ended_together"] * 1.25 >= e["lived_together"],
                         any_of(e["retry_refused"], e["service_refused"]))).fillna(False),
-             12, -10, source="DESIGN: needs log or population evidence", cites_logs=True),
+             12, -7, source="DESIGN: needs log or population evidence", cites_logs=True),
         Sign("connected", "the handshake was over", connected, 0,
              source="CAUSE-15", needed=True),
         Sign("dying_socket", "the socket died with unread bytes, or answered what came after it had closed",

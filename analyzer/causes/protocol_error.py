@@ -1,6 +1,6 @@
 """One side answered with an error and hung up."""
 
-from analyzer.causes.cause import Cause, Sign, any_of, connected, log_says
+from analyzer.causes.cause import Cause, Sign, any_of, connected, died_talking, log_says
 
 CAUSE = Cause(
     id="protocol_error",
@@ -20,8 +20,10 @@ CAUSE = Cause(
     signs=(
         Sign("error_said", "its last words were an error: `{last_server_words}` (SQLSTATE {sqlstate})",
              lambda e: any_of((e["server_goodbye"] == "error").mask(e["application"].isna()),
-                              e["last_server_words"].str.contains("HTTP 4|HTTP 5|GOAWAY|RST_STREAM"),
+                              e["last_server_words"].str.contains("GOAWAY|RST_STREAM"),
                               e["last_client_words"].str.contains("GOAWAY|RST_STREAM")), 13, -8, source="CAUSE-17", group="error"),
+        Sign("http_error", "its last words were an HTTP error: `{last_server_words}`", lambda e: e["last_server_words"].str.contains("HTTP 4|HTTP 5"),
+             10, 0, source="CAUSE-17: the answer may be lost to the reset", group="error"),
         Sign("log_error", "a log says that one side could not understand or accept the other",
              lambda e: log_says(e, "any", "protocol_error", "rejected"),
              10, 0, source="log catalogue", group="error", cites_logs=True),
@@ -30,6 +32,8 @@ CAUSE = Cause(
              needed=True),
         Sign("spoken", "{server_bytes} bytes of the server were said before", lambda e: e["server_bytes"] > 0, 1, -10, source="CAUSE-17"),
         Sign("body_unread", "the client was still sending", lambda e: e["peer_was_sending"], 2, 0, source="CAUSE-07: answer, then reset"),
+        Sign("ended_it", "that side ended the connection itself: it had closed before, or its socket died with bytes unread", died_talking, 8, -8,
+             source="CAUSE-07, CAUSE-08", cites=("trigger_frame", "frame")),
     ),
     prior={"sender": -5},
     emitter={"sender": "socket"},

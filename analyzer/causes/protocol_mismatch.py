@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, log_says
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, died_talking, known, log_says
 
 # What a server on these ports expects to hear first.
 EXPECTED = {
@@ -61,6 +61,8 @@ CAUSE = Cause(
         Sign("log_says_so", "a log says that one side could not understand the other", lambda e: log_says(e, "any", "protocol_error"), 5, 0,
              source="log catalogue", cites_logs=True),
         Sign("server", "it carries the server's address", lambda e: all_of(e["apparent_sender"] == "server"), 1, -2, source="CAUSE-25"),
+        Sign("ended_it", "that side ended the connection itself: it had closed before, or its socket died with bytes unread", died_talking, 8, -8,
+             source="CAUSE-07, CAUSE-08", cites=("trigger_frame", "frame")),
     ),
     prior={"sender": -6},
     emitter={"sender": "socket"},

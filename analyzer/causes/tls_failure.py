@@ -1,6 +1,6 @@
 """The two sides could not agree on TLS, and one of them hung up."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, log_says
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, died_talking, known, log_says
 
 CAUSE = Cause(
     id="tls_failure",
@@ -32,6 +32,8 @@ CAUSE = Cause(
         Sign("log_says_so", "a log says that one side could not understand the other",
              lambda e: log_says(e, "any", "protocol_error"), 6, 0,
              source="log catalogue", cites_logs=True),
+        Sign("ended_it", "that side ended the connection itself: it had closed before, or its socket died with bytes unread", died_talking, 8, -8,
+             source="CAUSE-07, CAUSE-08", cites=("trigger_frame", "frame")),
     ),
     prior={"sender": -4},
     emitter={"sender": "kernel"},

@@ -20,6 +20,7 @@ from analyzer.endings.exchange_facts import aftermath, exchange_facts, silence_f
 from analyzer.endings.life import Context, Life, lives
 from analyzer.endings.packet_facts import packet_facts
 from analyzer.endings.patterns import pattern_facts
+from analyzer.schema import SYN
 
 Payload = Callable[[str, int, int], bytes]
 
@@ -156,10 +157,12 @@ def _row(
 
 
 def _openings(life: Life) -> dict[bool, tuple[str, int, int]]:
-    """Return side -> where its first payload byte is, for the sides whose first byte is in the capture."""
+    """Return side -> where its first payload byte is, for the sides whose SYN and first byte are in the capture."""
     found = {}
+    begun = {bool(side) for side in life.from_client[life.has(SYN)]}
     for i in np.flatnonzero((life.relative_seq == 1) & (life.captured > 0) & ~life.keepalive)[::-1]:
-        found[bool(life.from_client[i])] = (str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
+        if bool(life.from_client[i]) in begun:
+            found[bool(life.from_client[i])] = (str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
     return found
 
 

@@ -1,0 +1,165 @@
+"""Each cause on hand-made facts: where it must be found, and where its nearest look-alike must be found instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_diagnosis import BARE, LIVE, judge
+
+REQUEST = {"sender_bytes": 200, "peer_bytes": 100, "server_bytes": 200, "client_bytes": 100}
+AFTER_FIN = {
+    **BARE, **REQUEST, "idle_gap": 0.01, "sender_fin": True, "peer_data_after_sender_fin": True, "stage": "closing", "since_sender_fin": 0.02,
+    "ttl_delta": 0,
+}  # fmt: skip
+CROSSED = {**AFTER_FIN, "fin_crossed": True, "sender_fin_to_peer_data": 0.001, "idle_before_fin": 5.0}
+TIMER = {
+    **LIVE,
+    "live_socket": False,
+    "timestamp_continues": None,
+    "has_timestamps": False,
+    "idle_gap": 240.0,
+    "both_ends_reset": True,
+    "ttl_delta": 3,
+}
+SYN_BY_ACK = {
+    **BARE, "apparent_sender": "client", "stage": "syn", "trigger_kind": "ack", "syn_answer": "ack", "idle_gap": 0.001, "handshake": False,
+    "sender_bytes": 0, "ttl_delta": 0,
+}  # fmt: skip
+SILENCE = {"kind": "silence", "sender_retransmissions": 6, "handshake": True, "stage": "data", "sender_fin": False}
+LARGE = {**SILENCE, "lost_segment": 1448, "largest_delivered": 300, "heard_since_loss": True}
+QUEUE = {
+    **BARE, "stage": "data", "idle_gap": 0.001, "duration": 0.05, "server_bytes": 0, "sender_bytes": 0, "client_bytes": 80, "syn_answer": "syn_ack",
+    "opening_burst": 6.0, "syn_retries": 4,
+}  # fmt: skip
+DIED = {
+    **LIVE, "peer_was_sending": True, "peer_bytes_since_sender_data": 500, "ended_together": 5, "lived_together": 5, "retry_refused": True,
+    "service_refused": True, "same_moment": 2,
+}  # fmt: skip
+TLS = {
+    **AFTER_FIN,
+    "application": "tls",
+    "last_client_words": "TLS Alert: unknown_ca",
+    "last_server_words": "TLS ServerHello",
+}
+ERROR = {
+    **LIVE, **REQUEST, "peer_was_sending": True, "peer_bytes_since_sender_data": 9000, "since_sender_data": 0.001, "application": "postgresql",
+    "encrypted": False, "last_server_words": "ErrorResponse 28P01", "server_goodbye": "error", "request_unanswered": False,
+}  # fmt: skip
+STRANGE = {
+    **LIVE, "server_port": 443, "client_opening": "http", "server_opening": "tls_alert", "client_bytes": 80, "server_bytes": 7,
+    "peer_was_sending": True, "peer_bytes_since_sender_data": 80,
+}  # fmt: skip
+WAITING = {
+    **LIVE, "apparent_sender": "client", "request_unanswered": True, "since_sender_data": 30.0, "since_peer_data": 31.0,
+    "peer_bytes_since_sender_data": 0, "same_wait": 6,
+}  # fmt: skip
+RESTARTED = {
+    **BARE,
+    "idle_gap": 0.4,
+    "host_ports_lost": 4,
+    "retransmissions": 5,
+    "retry_refused": True,
+    "same_moment": 6,
+    "sender_bytes": 10,
+}
+ORPHAN = {
+    **BARE,
+    "idle_gap": 0.2,
+    "roles_known": False,
+    "handshake": False,
+    "twin": "10.0.0.7",
+    "peer_data_after": True,
+}
+PROXY = {**LIVE, "other_leg": "10.0.0.9:5432", "other_leg_delay": 0.002}
+LOADED = {
+    **LIVE, "handshake_slowdown": 20.0, "syn_retries": 9, "opening_burst": 8.0, "zero_window": True, "same_moment": 12, "peer_was_sending": True,
+    "peer_bytes_since_sender_data": 50, "server_log_events": "out_of_memory,rejected",
+}  # fmt: skip
+
+MUST_FIND: dict[str, dict[str, Any]] = {
+    "accept_queue_overflow": QUEUE,
+    "keep_alive_race": CROSSED,
+    "idle_timeout_notified": {**TIMER, "timer_high": 240.4, "timer_low": 239.0, "path_failures": 4},
+    "process_exit": DIED,
+    "host_restart": RESTARTED,
+    "path_mtu_black_hole": LARGE,
+    "tls_failure": {**TLS, "tls_alert": "unknown_ca"},
+    "protocol_error": ERROR,
+    "protocol_mismatch": STRANGE,
+    "server_shutdown": {
+        **AFTER_FIN,
+        "application": "postgresql",
+        "encrypted": False,
+        "server_goodbye": "terminated",
+        "sqlstate": "57P01",
+    },
+    "client_cancel": WAITING,
+    "port_reuse": {**SYN_BY_ACK, "same_ports_ended": "well", "since_same_ports": 12.0},
+    "challenge_ack": {**SYN_BY_ACK, "same_ports_ended": "open", "since_same_ports": 300.0},
+    "nat_state_mismatch": ORPHAN,
+    "relayed_reset": PROXY,
+    "server_overload": LOADED,
+}
+
+# cause -> facts on which another one must be found
+MUST_NOT: dict[str, tuple[dict[str, Any], str]] = {
+    "accept_queue_overflow": ({**QUEUE, "server_bytes": 40, "sender_bytes": 40, "opening_burst": 1.0, "syn_retries": 0}, "connection_state_lost"),
+    "keep_alive_race": ({**AFTER_FIN, "fin_crossed": False, "sender_fin_to_peer_data": 40.0, "idle_before_fin": 5.0}, "data_after_close"),
+    "idle_timeout_notified": ({**LIVE, "path_failures": 1}, "abortive_close"),
+    "process_exit": ({**DIED, "ended_together": 0, "lived_together": 9, "retry_refused": False, "service_refused": False}, "unread_data_at_close"),
+    "host_restart": ({**RESTARTED, "host_ports_lost": 1, "retransmissions": 0, "retry_refused": False}, "connection_state_lost"),
+    "path_mtu_black_hole": ({**SILENCE, "lost_segment": 1448, "largest_delivered": 1448, "heard_since_loss": False}, "retransmission_timeout"),
+    "tls_failure": ({**TLS, "tls_alert": "close_notify", "last_client_words": "TLS ApplicationData"}, "data_after_close"),
+    "protocol_error": ({**ERROR, "application": "http", "last_server_words": "HTTP 200", "server_goodbye": None}, "unread_data_at_close"),
+    "protocol_mismatch": ({**STRANGE, "client_opening": "tls", "server_opening": "tls"}, "unread_data_at_close"),
+    "server_shutdown": ({**AFTER_FIN, "fin_crossed": False, "sender_fin_to_peer_data": 9.0, "application": "postgresql", "encrypted": False},
+                        "data_after_close"),
+    "client_cancel": ({**LIVE, "apparent_sender": "client", "request_unanswered": False, "since_peer_data": 3.0, "since_sender_data": 3.1},
+                      "abortive_close"),
+    "port_reuse": ({**SYN_BY_ACK, "same_ports_ended": "open", "since_same_ports": 300.0}, "challenge_ack"),
+    "challenge_ack": ({**SYN_BY_ACK, "same_ports_ended": "well", "since_same_ports": 12.0}, "port_reuse"),
+    "nat_state_mismatch": ({**BARE, "idle_gap": 0.2, "sender_bytes": 10}, "connection_state_lost"),
+    "relayed_reset": (LIVE, "abortive_close"),
+    "server_overload": ({**LIVE, "handshake_slowdown": 1.0, "syn_retries": 0, "opening_burst": 1.0, "same_moment": 0}, "abortive_close"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", MUST_FIND)
+def test_found(cause: str) -> None:
+    finding = judge(**MUST_FIND[cause])
+    assert finding.cause == cause, finding.alternatives
+
+
+@pytest.mark.parametrize("cause", MUST_NOT)
+def test_not_found(cause: str) -> None:
+    facts, other = MUST_NOT[cause]
+    finding = judge(**facts)
+    assert finding.cause == other, (finding.cause, finding.alternatives)
+
+
+def test_a_known_reason_needs_evidence_else_it_stands_among_the_alternatives() -> None:
+    """Neither a dead process nor a cancelled request is concluded from the packet alone."""
+    for facts, cause in (({**LIVE, "peer_was_sending": True, "peer_bytes_since_sender_data": 50}, "process_exit"),
+                         ({**WAITING, "same_wait": 0}, "client_cancel")):  # fmt: skip
+        finding = judge(**facts)
+        assert finding.cause != cause
+        assert cause in {a["cause"] for a in finding.alternatives}
+
+
+def test_the_hosts_own_filter_is_its_own_side() -> None:
+    """A reset that never left the loopback interface was made by the host that received it, whatever address it carries."""
+    finding = judge(has_ack=True, stage="syn", loopback=True, captured_at="peer", ttl=64, ttl_usual=63, ttl_delta=1)
+    assert (finding.reset_by, finding.cause, finding.emitter) == ("client", "firewall_reject", "host_filter")
+    assert "192.0.2.1:40000 itself" in finding.sentence
+
+
+def test_a_reset_without_effect_harms_nobody() -> None:
+    assert judge(**{**LIVE, "ineffective": True, "unacked_peer": 10}).harmless is True
+
+
+def test_harm_is_unknown_where_the_words_are_sealed() -> None:
+    idle = {**LIVE, "unacked_sender": 0, "unacked_peer": 0, "lossless": True}
+    assert judge(**idle).harmless is None
+    assert judge(**idle, request_unanswered=False).harmless is True
+    assert judge(**idle, request_unanswered=True).harmless is False
