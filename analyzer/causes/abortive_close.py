@@ -45,7 +45,7 @@ CAUSE = Cause(
         Sign("nothing_arriving", "nothing of {peer} was arriving: its last payload came {since_peer_data} before",
              lambda e: all_of(~e["peer_was_sending"], ~e["zero_window"]), 4, -2, source="AMB-3"),
         Sign("answer_complete", "the last request had been answered completely, so what had arrived was read",
-             lambda e: known(~e["request_unanswered"], ~e["peer_was_sending"]), 5, -3, source="AMB-3"),
+             lambda e: known(~e["request_unanswered"], ~e["peer_was_sending"] | (e["apparent_sender"] == "client")), 5, -3, source="AMB-3"),
         Sign("would_not_wait", "it sent its FIN and a reset right behind it, without waiting for the other side to finish",
              _will_not_wait, 8, 0, source="SHAPE-1, TCP_LINGER2", cites=("trigger_frame", "frame")),
         Sign("service_gone", "the next attempt was refused: the whole process had ended", lambda e: e["retry_refused"], -5, 0, source="CAUSE-15"),

@@ -1,6 +1,6 @@
 """A device between the two forgot an idle connection and answered the next packet with a reset."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, known, shaking_hands
 
 CAUSE = Cause(
     id="idle_timeout",
@@ -29,6 +29,8 @@ CAUSE = Cause(
              lambda e: e["idle_gap"] > e["path_survived"], 3, -10, source="D.2 step 3"),
         Sign("again_and_again", "{path_failures} connections of this path ended after such a silence",
              lambda e: e["path_failures"] >= 3, 3, 0, source="D.2 step 5"),
+        Sign("bracketed", "the silences that failed and those that survived fit one timer: longer than {timer_low}, at most {timer_high}",
+             lambda e: known(e["timer_high"].notna(), e["path_failures"] >= 3), 3, -3, source="D.2 step 3"),
         Sign("works_again", "a new connection on the same path worked afterwards", lambda e: e["path_works_again"], 2, 0, source="AMB-2"),
         Sign("refused_next", "the next attempt was refused", lambda e: e["retry_refused"], -8, source="AMB-2: the service was down"),
         Sign("minutes", "the silence lasted minutes, as timers of devices do", lambda e: e["idle_gap"] >= 30.0, 3, 0, source="table D.1"),

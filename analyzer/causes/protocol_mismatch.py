@@ -18,7 +18,7 @@ FOREIGN = {
     "postgresql": {"http", "tls", "tls_alert", "ssh", "mysql", "redis"},
     "proxy_protocol": {"tls_alert", "ssh", "redis", "postgresql"},
     "text": {"tls_alert", "mysql"},
-    "binary": {"tls_alert", "http", "mysql"},
+    "binary": {"tls_alert", "http"},
 }
 
 

@@ -32,7 +32,8 @@ CAUSE = Cause(
         Sign("large_backlog", "{peer_bytes_since_sender_data} bytes had arrived since the last word of {sender}",
              lambda e: e["peer_bytes_since_sender_data"] >= 16384, 6, 0, source="CAUSE-07"),
         Sign("words_unread", "a request or an answer was still under way", lambda e: known(e["request_unanswered"], e["apparent_sender"].notna() &
-             (e["request_unanswered"].fillna(False) | ~e["peer_was_sending"].fillna(True))), 5, -6, source="CAUSE-07"),
+             (e["request_unanswered"].fillna(False) | ~e["peer_was_sending"].fillna(True) | (e["apparent_sender"] == "client"))), 5, -6,
+             source="CAUSE-07"),
         Sign("just_answered", "{sender} had itself just sent its answer, {since_sender_data} before",
              lambda e: all_of(e["apparent_sender"] == "server", e["since_sender_data"] <= 0.05), 4, 0, source="CAUSE-07: answer, then reset"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
