@@ -40,6 +40,10 @@ bench:  ## measure against tshark
 	@tools/setup.sh dev
 	@$(BIN)/python -m benchmarks
 
+notebooks:  ## run the notebooks and write their outputs anew
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.notebooks
+
 # One resolution for every platform and Python; no address of an index is written.
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
