@@ -59,14 +59,9 @@ def postgresql_logs() -> list[Log]:
 
 
 LOGS = postgresql_logs()
-KNOWN = {
-    "postgres_restart": pytest.mark.xfail(
-        reason="Lines of sessions that began before the capture are held against its first packets: 0.9 s off."
-    )
-}
 # At the client one variant is enough. PostgreSQL prints a zone in every csvlog and jsonlog.
 CHANGES = [
-    pytest.param(log, point, variant, id=f"{log.case}-{point}-{variant}", marks=KNOWN.get(log.case, ()))
+    pytest.param(log, point, variant, id=f"{log.case}-{point}-{variant}")
     for log in LOGS
     for point, variant in [*(("server", variant) for variant in VARIANTS), ("client", "shifted")]
     if variant != "no zone" or log.file.endswith(".log")

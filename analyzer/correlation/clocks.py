@@ -78,7 +78,7 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
     )
     both = named[["source", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
-        lives[["ip", "port", "connection", "first", "last", "swapped"]], on=["ip", "port"]
+        lives[["ip", "port", "connection", "began", "first", "last", "swapped"]], on=["ip", "port"]
     )
     resets = wire.resets[wire.resets["point"] == wire.point][["connection", "t", "from_client"]].rename(
         columns={"t": "packet"}
@@ -87,7 +87,8 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     toward = (received["from_client"] != received["swapped"]) == (received["writer"] == "server")
     received = received[toward | (received["writer"] == "unknown")]
     frames = [
-        both[both["event"] == "opened"].assign(kind="opened", packet=lambda f: f["first"]),
+        # a connection that was there before the capture does not show when it was opened
+        both[(both["event"] == "opened") & both["began"]].assign(kind="opened", packet=lambda f: f["first"]),
         received.assign(kind="reset"),
         both[both["event"] == "closed"].assign(kind="closed", packet=lambda f: f["last"]),
     ]

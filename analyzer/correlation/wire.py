@@ -27,8 +27,8 @@ def nanoseconds(times: pd.Series) -> pd.Series:
 class Wire:
     """The capture's side.
 
-    lives      one row per connection and point (a second one for the server's end where roles are guessed): point, connection, ip, port,
-               first, last, client_fin, server_fin, ending (null where it ended well)
+    lives      one row per connection and point (a second one for the server's end where roles are guessed): point, connection, ip, port, began
+               (its first packets are captured), first, last, client_fin, server_fin, ending (null where it ended well)
     resets     one row per reset frame: point, connection, ending, t, from_client (it carries the client's address), and the addresses
     endings    ENDINGS with `t`
     spans      first and last moment seen, by point
@@ -101,6 +101,7 @@ def _lives(connections: pd.DataFrame) -> pd.DataFrame:
     ends = []
     for side, rows in (("client", connections), ("server", guessed)):
         end = rows[["point", "connection", "client_fin", "server_fin", "ending"]].copy()
+        end["began"] = rows["client_isn"].notna() | rows["server_isn"].notna()
         end["ip"], end["port"] = rows[f"{side}_ip"], rows[f"{side}_port"]
         end["first"], end["last"], end["swapped"] = (
             nanoseconds(rows["first"]),
