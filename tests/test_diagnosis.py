@@ -125,7 +125,7 @@ def test_a_response_cut_by_unread_bytes_is_not_an_abort() -> None:
 
 
 def test_a_failed_requirement_excludes_a_cause() -> None:
-    finding = judge(**{**LIVE, "sender_fin": True})
+    finding = judge(**{**LIVE, "sender_fin": True, "since_sender_fin": 9.0})
     assert finding.cause not in ("abortive_close", "unread_data_at_close")
     assert not {a["cause"] for a in finding.alternatives} & {"abortive_close", "unread_data_at_close"}
 
@@ -146,6 +146,17 @@ def test_a_crashing_cause_costs_itself_and_says_so(monkeypatch: pytest.MonkeyPat
     _, findings, notices = diagnosis.diagnose(ending(**LIVE), schema.MATCHES.empty())
     assert len(findings) == 1
     assert [n.source for n in notices] == [f"cause {real[0].cause.id}"]
+
+
+def test_of_many_alike_only_the_first_have_all_their_evidence() -> None:
+    many = pd.concat([ending(**LIVE).assign(ending=f"r{n}") for n in range(80)], ignore_index=True)
+    evidence, findings, _ = diagnosis.diagnose(many, schema.MATCHES.empty())
+    assert len(findings) == 80
+    first, last = (evidence[evidence["ending"] == name] for name in ("r0", "r79"))
+    assert set(first["rank"]) == {1, 2}
+    assert set(last["rank"]) == {1}
+    assert (last["weight"] != 0).all()
+    assert set(last["sign"]) == set(first[(first["rank"] == 1) & (first["weight"] != 0)]["sign"])
 
 
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=lambda c: c.id)
