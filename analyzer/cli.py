@@ -98,19 +98,37 @@ def analyze(
     json_to: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result document; '-' is standard output.")
     ] = None,
+    markdown_to: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the verdict for a ticket or a chat.")
+    ] = None,
+    csv_to: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the resets for a spreadsheet.")
+    ] = None,
 ) -> int:
     """Analyse captures and logs, and write one HTML report.
 
     Example: pcapreport analyze dump.pcap --log postgresql.log
     """
     from analyzer.pipeline import analyze as run
+    from analyzer.report import markdown, spreadsheet
 
+    printed = "-" in (json_to, markdown_to)
+    if json_to == markdown_to == "-":
+        raise UsageError("Only one of --json and --markdown can be written to standard output.")
+    if csv_to == Path("-"):
+        raise UsageError("--csv writes a file; name one.")
     document = None if json_to in (None, "-") else Path(json_to)
+    ticket = None if markdown_to in (None, "-") else Path(markdown_to)
     folder = Path("reports")
-    _writable(output or (folder / "report.html" if json_to is None else None), "<")
+    page = json_to is markdown_to is csv_to is None  # unless another form was asked for
+    _writable(output or (folder / "report.html" if page else None), "<")
     _writable(document, "{")
-    if output is not None and document is not None and output.absolute() == document.absolute():
-        raise UsageError(f"The report and the result document cannot both be {output}.")
+    _writable(ticket, markdown.BEGINS)
+    _writable(csv_to, spreadsheet.BEGINS)
+    targets = [path for path in (output, document, ticket, csv_to) if path is not None]
+    for number, path in enumerate(targets):
+        if path.absolute() in [other.absolute() for other in targets[:number]]:
+            raise UsageError(f"Two of the results cannot both be {path}.")
     with _progress() as progress:
         d = run(
             captures or (), log or (), at=_points(at), around=around, host=host, port=port, log_timezone=log_timezone,
@@ -118,13 +136,14 @@ def analyze(
         )  # fmt: skip
     if json_to == "-":
         _json(d.to_json())
-    elif document is not None:
-        _save(d.to_json, document)
-    if output is None and json_to is None:
+    elif markdown_to == "-":
+        _out(d.to_markdown())
+    if output is None and page:
         output = folder / f"{_report_name(d)}.html"
-    if output is not None:
-        _save(d.to_html, output)
-    if json_to != "-":
+    for write, target in ((d.to_json, document), (d.to_markdown, ticket), (d.to_csv, csv_to), (d.to_html, output)):
+        if target is not None:
+            _save(write, target)
+    if not printed:
         _show(d)
         if output is not None:
             _out(f"Report: {output}\n")
@@ -264,6 +283,15 @@ def capture_command(
 
 
 @app.command()
+def schema() -> int:
+    """Print the JSON Schema of the result document."""
+    from analyzer import report
+
+    _json(report.schema())
+    return NOTHING_HARMFUL
+
+
+@app.command()
 def version() -> int:
     """Print the version."""
     from importlib.metadata import version as installed
@@ -296,7 +324,7 @@ def _writable(path: Path | None, begins: str) -> None:
         raise UsageError(f"{path} is a folder; name a file in it.")
     try:
         with open(path, "rb") as file:
-            first = file.read(1)
+            first = file.read(len(begins.encode()))
     except OSError:  # most often it does not exist; other trouble shows when it is written
         first = b""
     if first not in (b"", begins.encode()):

@@ -164,6 +164,24 @@ class Diagnosis:
             write_whole(Path(path), page)
         return page
 
+    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the verdict and the incidents as Markdown for a ticket or a chat, and write it to `path` when one is given."""
+        from analyzer.report import markdown
+
+        text = markdown.render(self)
+        if path is not None:
+            write_whole(Path(path), text)
+        return text
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return one row per connection that ended badly as CSV for a spreadsheet, and write it to `path` when one is given."""
+        from analyzer.report import spreadsheet
+
+        text = spreadsheet.render(self)
+        if path is not None:
+            write_whole(Path(path), text)
+        return text
+
     def __repr__(self) -> str:
         return f"<Diagnosis: {self.verdict['sentence']}>"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.result import Diagnosis
 
-__all__ = ["explanation", "html", "show", "snippet", "text", "timeline"]
+__all__ = ["explanation", "html", "schema", "show", "snippet", "text", "timeline"]
 
 
 def html(diagnosis: Diagnosis) -> str:
@@ -21,6 +21,13 @@ def html(diagnosis: Diagnosis) -> str:
     from analyzer.report.page import render
 
     return render(diagnosis)
+
+
+def schema() -> str:
+    """Return the JSON Schema (2020-12) of the result document, as text."""
+    from importlib.resources import files
+
+    return files(__name__).joinpath("result.schema.json").read_text(encoding="utf-8")
 
 
 def text(diagnosis: Diagnosis, width: int = 80) -> str:
