@@ -120,7 +120,7 @@ def analyze(
     document = None if json_to in (None, "-") else Path(json_to)
     ticket = None if markdown_to in (None, "-") else Path(markdown_to)
     folder = Path("reports")
-    page = json_to is markdown_to is csv_to is None  # unless another form was asked for
+    page = (json_to, markdown_to, csv_to) == (None, None, None)  # unless another form was asked for
     _writable(output or (folder / "report.html" if page else None), "<")
     _writable(document, "{")
     _writable(ticket, markdown.BEGINS)
