@@ -5,22 +5,17 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analyzer.errors import PcapreportError, UnusableInput, UsageError
+from analyzer.console import err, json_out, out, progress_bar, save, table_out, writable
+from analyzer.errors import PcapreportError, UsageError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analyzer.result import Diagnosis
 
 app = typer.Typer(
@@ -121,32 +116,32 @@ def analyze(
     ticket = None if markdown_to in (None, "-") else Path(markdown_to)
     folder = Path("reports")
     page = (json_to, markdown_to, csv_to) == (None, None, None)  # unless another form was asked for
-    _writable(output or (folder / "report.html" if page else None), "<")
-    _writable(document, "{")
-    _writable(ticket, markdown.BEGINS)
-    _writable(csv_to, spreadsheet.BEGINS)
+    writable(output or (folder / "report.html" if page else None), "<")
+    writable(document, "{")
+    writable(ticket, markdown.BEGINS)
+    writable(csv_to, spreadsheet.BEGINS)
     targets = [path for path in (output, document, ticket, csv_to) if path is not None]
     for number, path in enumerate(targets):
         if path.absolute() in [other.absolute() for other in targets[:number]]:
             raise UsageError(f"Two of the results cannot both be {path}.")
-    with _progress() as progress:
+    with progress_bar() as progress:
         d = run(
             captures or (), log or (), at=_points(at), around=around, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
         )  # fmt: skip
     if json_to == "-":
-        _json(d.to_json())
+        json_out(d.to_json())
     elif markdown_to == "-":
-        _out(d.to_markdown())
+        out(d.to_markdown())
     if output is None and page:
         output = folder / f"{_report_name(d)}.html"
     for write, target in ((d.to_json, document), (d.to_markdown, ticket), (d.to_csv, csv_to), (d.to_html, output)):
         if target is not None:
-            _save(write, target)
+            save(write, target)
     if not printed:
         _show(d)
         if output is not None:
-            _out(f"Report: {output}\n")
+            out(f"Report: {output}\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -162,14 +157,14 @@ def resets(
     """List the resets, for a terminal or a script."""
     from analyzer import pipeline
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         if frames:
             table = pipeline.reset_frames(captures or (), at=_points(at), progress=progress)
             harmful = len(table) > 0
         else:
             d = pipeline.analyze(captures or (), at=_points(at), dissect=False, progress=progress)
             table, harmful = d.resets.reset_index()[RESET_COLUMNS], d.harmful
-    _table(table, as_json)
+    table_out(table, as_json)
     return HARMFUL if harmful else NOTHING_HARMFUL
 
 
@@ -197,7 +192,7 @@ def explain(
         if not path or not number.isdigit():
             raise UsageError(f"{log!r} names no line; write it as postgresql.log:1234.")
         logs, line = [path], int(number)
-    with _progress() as progress:
+    with progress_bar() as progress:
         d = pipeline.analyze(
             captures or (),
             logs,
@@ -207,7 +202,7 @@ def explain(
             progress=progress,
         )
     for ending in d.find(line=line, stream=stream, client=client):
-        _out(d.explain(ending) + "\n")
+        out(d.explain(ending) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -222,9 +217,9 @@ def logs(
     from analyzer.report.wording import inert
 
     table, notices = pipeline.recognised(files, log_timezone)
-    _table(table if as_json else table[LOG_COLUMNS], as_json)
+    table_out(table if as_json else table[LOG_COLUMNS], as_json)
     for notice in notices:
-        _err(inert(f"{notice.source}: {notice.sentence}") + "\n")
+        err(inert(f"{notice.source}: {notice.sentence}") + "\n")
     return NOTHING_HARMFUL
 
 
@@ -237,7 +232,7 @@ def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One
     pages = pipeline.cause_pages()
     if cause is not None and cause not in pages:
         raise UsageError(f"There is no cause {cause!r}; `pcapreport causes` lists them.")
-    _out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
+    out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
     return NOTHING_HARMFUL
 
 
@@ -252,7 +247,7 @@ def formats(
     pages = pipeline.format_pages()
     if log_format is not None and log_format not in pages:
         raise UsageError(f"There is no log format {log_format!r}; `pcapreport formats` lists them.")
-    _out(
+    out(
         (listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format]))
         + "\n"
     )
@@ -278,7 +273,7 @@ def capture_command(
     from analyzer.report import recipes
 
     ports = port or [5432]
-    _out(recipes.text(ports=ports, host=host, interface=interface, disk=disk, headers_only=headers_only))
+    out(recipes.text(ports=ports, host=host, interface=interface, disk=disk, headers_only=headers_only))
     return NOTHING_HARMFUL
 
 
@@ -287,7 +282,7 @@ def schema() -> int:
     """Print the JSON Schema of the result document."""
     from analyzer import report
 
-    _json(report.schema())
+    json_out(report.schema())
     return NOTHING_HARMFUL
 
 
@@ -296,7 +291,7 @@ def version() -> int:
     """Print the version."""
     from importlib.metadata import version as installed
 
-    _out(f"pcapreport {installed('pcapreport')}\n")
+    out(f"pcapreport {installed('pcapreport')}\n")
     return NOTHING_HARMFUL
 
 
@@ -316,35 +311,6 @@ def _report_name(d: Diagnosis) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "report"
 
 
-def _writable(path: Path | None, begins: str) -> None:
-    """Refuse, before the work, a target that cannot be written or that is somebody's file: ours begin with `begins`."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file in it.")
-    try:
-        with open(path, "rb") as file:
-            first = file.read(len(begins.encode()))
-    except OSError:  # most often it does not exist; other trouble shows when it is written
-        first = b""
-    if first not in (b"", begins.encode()):
-        raise UsageError(
-            f"{path} exists and was not written by pcapreport, so it is not overwritten; name another file."
-        )
-    folder = next((p for p in path.absolute().parents if p.exists()), Path(path.anchor))
-    if not folder.is_dir():
-        raise UsageError(f"{path} cannot be written: {folder} is not a folder.")
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"{path} cannot be written: the folder {folder} may not be changed by you.")
-
-
-def _save(write: Callable[[Path], str], path: Path) -> None:
-    try:
-        write(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
 def _show(d: Diagnosis) -> None:
     from analyzer import report
 
@@ -353,68 +319,7 @@ def _show(d: Diagnosis) -> None:
 
         report.show(d, Console())
     else:
-        _out(report.text(d) + "\n")
-
-
-def _table(table: pd.DataFrame, as_json: bool) -> None:
-    from analyzer.report import listing
-
-    if as_json:
-        _json(json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
-    else:
-        _out(listing.table_text(table) + "\n")
-
-
-def _json(text: str) -> None:
-    """Write JSON to standard output; letters that its encoding may lack as escapes, so that nothing is lost."""
-    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        text = json.dumps(json.loads(text), indent=1) + "\n"
-    _out(text)
-
-
-def _out(text: str) -> None:
-    _write(sys.stdout, text)
-
-
-def _err(text: str) -> None:
-    _write(sys.stderr, text)
-
-
-def _write(stream: Any, text: str) -> None:
-    """Write text whatever the console's encoding can show (cp932, cp936): the rest becomes '?'.
-
-    A reader that went away (`pcapreport resets ... | head`) is no error: the rest of the text goes nowhere.
-    """
-    encoding = stream.encoding or "utf-8"
-    try:
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
-    except OSError as error:
-        # What is left in the stream's buffer would raise again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL of a closed pipe
-            raise UnusableInput(f"Standard output cannot be written: {error.strerror or error}.") from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        out(report.text(d) + "\n")
 
 
 def main() -> None:
@@ -449,5 +354,5 @@ def _complain(sentence: str, status: int) -> int:
     """Write one line to standard error, whatever names and bytes are in it."""
     from analyzer.report.wording import inert
 
-    _err(f"pcapreport: {inert(sentence)}\n")
+    err(f"pcapreport: {inert(sentence)}\n")
     return status

@@ -126,13 +126,15 @@ def allowed(module: str) -> set[str]:
     if top in ("", "pipeline"):
         return {"analyzer"}
     if top == "cli":
-        return GROUND | {"analyzer.pipeline", "analyzer.result", "analyzer.report"}
+        return GROUND | {"analyzer.pipeline", "analyzer.result", "analyzer.report", "analyzer.console"}
     if top == "causes" and defines(module, "CAUSE"):
         return {"analyzer.causes.cause"}
     if top == "logs" and defines(module, "FORMAT"):
         return {"analyzer.logs.log_format"}
     if top in ("diagnosis", "incidents"):
         return GROUND | {f"analyzer.{top}", "analyzer.causes"}
+    if top == "console":
+        return GROUND | {"analyzer.report"}
     if top == "report":
         return GROUND | {"analyzer.report", "analyzer.result"}
     if top == "result":

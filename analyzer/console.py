@@ -1,0 +1,114 @@
+"""The edge between the command and its surroundings: standard output, files that are asked for, the progress bar.
+
+Lives here: writing whatever the console's encoding can show, and refusing targets in one sentence. Never here: commands (cli.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer.errors import UnusableInput, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def writable(path: Path | None, begins: str) -> None:
+    """Refuse, before the work, a target that cannot be written or that is somebody's file: ours begin with `begins`."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it.")
+    try:
+        with open(path, "rb") as file:
+            first = file.read(len(begins.encode()))
+    except OSError:  # most often it does not exist; other trouble shows when it is written
+        first = b""
+    if first not in (b"", begins.encode()):
+        raise UsageError(
+            f"{path} exists and was not written by pcapreport, so it is not overwritten; name another file."
+        )
+    folder = next((p for p in path.absolute().parents if p.exists()), Path(path.anchor))
+    if not folder.is_dir():
+        raise UsageError(f"{path} cannot be written: {folder} is not a folder.")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: the folder {folder} may not be changed by you.")
+
+
+def save(write: Callable[[Path], str], path: Path) -> None:
+    """Write a file, or say in one sentence why not."""
+    try:
+        write(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def out(text: str) -> None:
+    """Write to standard output."""
+    _write(sys.stdout, text)
+
+
+def err(text: str) -> None:
+    """Write to standard error."""
+    _write(sys.stderr, text)
+
+
+def _write(stream: Any, text: str) -> None:
+    """Write text whatever the console's encoding can show (cp932, cp936): the rest becomes '?'.
+
+    A reader that went away (`pcapreport resets ... | head`) is no error: the rest of the text goes nowhere.
+    """
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        # What is left in the stream's buffer would raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL of a closed pipe
+            raise UnusableInput(f"Standard output cannot be written: {error.strerror or error}.") from error
+
+
+def json_out(text: str) -> None:
+    """Write JSON to standard output; letters that its encoding may lack as escapes, so that nothing is lost."""
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        text = json.dumps(json.loads(text), indent=1) + "\n"
+    out(text)
+
+
+def table_out(table: pd.DataFrame, as_json: bool) -> None:
+    """Write a table to standard output, aligned or as JSON."""
+    from analyzer.report import listing
+
+    if as_json:
+        json_out(json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
+    else:
+        out(listing.table_text(table) + "\n")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a progress bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
