@@ -44,18 +44,39 @@ class Verdict:
 
 
 def header(case: Case, connection: Connection, view: View) -> Side | None:
-    """Whose address the first reset carries that passed at this view, as the case's witnesses saw it; none where none passed."""
-    there = judging.ENDS if view == "both" else (view,)
-    for reset in _resets(case.folder):
-        if connection.client in (reset["source"], reset["destination"]) and set(there) & set(reset["seen_at"]):
-            return "server" if reset["destination"] == connection.client else "client"
+    """Whose address the first reset carries that passed at this view; none where none passed."""
+    reset = first_reset(case, connection, view)
+    return None if reset is None else "server" if reset["destination"] == connection.client else "client"
+
+
+def first_reset(case: Case, connection: Connection, view: View) -> dict[str, Any] | None:
+    """The first reset of a connection that passed at a view, as the case's witnesses saw it."""
+    there = set(judging.ENDS if view == "both" else (view,))
+    for reset in _testimony(case.folder)["resets"]:
+        if connection.client in (reset["source"], reset["destination"]) and there & set(reset["seen_at"]):
+            return dict(reset)
     return None
 
 
+def other_names(case: Case, connection: Connection) -> list[Connection]:
+    """The labels of the same connection under the name that a router which translates gave it, or had from it; ports are kept."""
+    routers = _testimony(case.folder)["routers"]
+    host, _, port = connection.client.rpartition(":")
+    return [
+        other
+        for other in case.connections
+        if (other.client.rpartition(":")[2], other.server) == (port, connection.server)
+        and (host in routers) != (other.client.rpartition(":")[0] in routers)
+    ]
+
+
 @cache
-def _resets(folder: Path) -> list[dict[str, Any]]:
-    told = json.loads((folder / "witness.json").read_text(encoding="utf-8"))["resets"]
-    return sorted(told, key=lambda reset: float(reset["time"]))
+def _testimony(folder: Path) -> dict[str, Any]:
+    """The resets by time, and the addresses of the routers."""
+    told = json.loads((folder / "witness.json").read_text(encoding="utf-8"))
+    machines = told.get("addresses", {}).items()
+    routers = {host for machine, hosts in machines if machine.startswith("router") for host in hosts}
+    return {"resets": sorted(told["resets"], key=lambda reset: float(reset["time"])), "routers": routers}
 
 
 @cache

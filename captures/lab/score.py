@@ -12,6 +12,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
+from analyzer.causes import all_causes
 from captures.lab import case_file, judging, rivals, scorecard, scoring
 from captures.lab.case_file import Case, View
 from captures.lab.scorecard import Score
@@ -27,9 +28,8 @@ PROCESSES = 2
 def ask(case: Case, view: View, logs: bool) -> tuple[list[Answer], Rest]:
     """All questions of one case at one view."""
     judgement = judging.judge(case, view, logs)
-    labels = [
-        label for label in case.connections if label.ending != "reset" or rivals.header(case, label, view) is not None
-    ]
+    due = {label.client for label, where in scorecard.questions(case) if where == view}
+    labels = [label for label in case.connections if label.ending != "reset" or label.client in due]
     asked = [scoring.answer(case, label, view, logs, judgement) for label in labels]
     return [answer for answer in asked if answer], scoring.rest(case, view, logs, judgement)
 
@@ -111,6 +111,7 @@ def _apart(line: dict[str, Any], several: str) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     cases = case_file.cases(CORPUS)
+    all_causes()  # whatever is wrong with one of them is better known now than after the work
     score = measure(cases)
     text = dump(score)
     page = scorecard.page(load(text), cases, README.read_text(encoding="utf-8"))

@@ -301,28 +301,42 @@ class Miss:
 
 def all_misses(score: Score) -> list[Miss]:
     """Every answer that could have been better, the same ones together."""
-    groups: dict[tuple[About, str, str, str, str], list[Answer]] = {}
+    groups: dict[tuple[About, str, str, str, str, str], list[Answer]] = {}
     for a in score.answers:
-        name = f"{a.by or 'undetermined'}{'' if a.confidence is None else f' {a.confidence:.2f}'}"
-        who, cause = str(a.who), f"`{a.cause}`{'' if a.cause_confidence is None else f' {a.cause_confidence:.2f}'}"
-        truth_by = str(a.truth_by)
-        if a.who == "not found":
-            groups.setdefault(("who", who, a.case, truth_by, "nothing"), []).append(a)
-        elif a.who in ("wrong", "guessed wrong", "guessed right") or (a.who == "abstained" and a.decidable):
-            said = f"nobody, {cause}" if a.who == "abstained" else f"{name}, {cause}"
-            groups.setdefault(("who", who, a.case, truth_by, said), []).append(a)
-        if caused(a) and a.why != "first" and not (a.who and a.why == "not found"):
-            said = cause if a.found else "nothing"
-            if a.why == "second":
-                said += f", then `{a.second}`"
-            groups.setdefault(("why", str(a.why), a.case, f"`{a.truth_cause}`", said), []).append(a)
+        by, cause = a.by or "", a.cause or ""
+        if a.who in ("not found", "wrong", "guessed wrong") or (a.who == "abstained" and a.decidable):
+            groups.setdefault(("who", a.who, a.case, str(a.truth_by), by, cause), []).append(a)
+        if a.who == "guessed right":
+            groups.setdefault(("who", a.who, a.case, str(a.truth_by), by, ""), []).append(a)
+        if caused(a) and a.why not in (None, "first") and not (a.who and a.why == "not found"):
+            second = a.second if a.why == "second" else None
+            groups.setdefault(("why", str(a.why), a.case, f"`{a.truth_cause}`", cause, second or ""), []).append(a)
         if a.control in ("reported", "reset claimed"):
-            groups.setdefault(("control", str(a.control), a.case, a.ending, f"{name}, {cause}"), []).append(a)
+            groups.setdefault(("control", a.control, a.case, a.ending, by, cause), []).append(a)
     reasons = load_reasons()
     return [
-        Miss(about, outcome, case, truth, said, tuple(found), _reason(reasons, about, case, found))
-        for (about, outcome, case, truth, said), found in groups.items()
+        Miss(about, outcome, case, truth, _told(about, found), tuple(found), _reason(reasons, about, case, found))
+        for (about, outcome, case, truth, _, _), found in groups.items()
     ]
+
+
+def _told(about: About, found: Sequence[Answer]) -> str:
+    """What these answers say, and how sure they are."""
+    first = found[0]
+    if not first.found:
+        return "nothing"
+    who = "nobody" if first.by == "undetermined" else f"{first.by}{_range(a.confidence for a in found)}"
+    if first.who == "guessed right":
+        return who
+    cause = f"`{first.cause}`{_range(a.cause_confidence for a in found)}"
+    if about == "why":
+        return cause + (f", then `{first.second}`" if first.why == "second" else "")
+    return f"{who}, {cause}"
+
+
+def _range(given: Iterable[float | None]) -> str:
+    known = sorted({f"{value:.2f}" for value in given if value is not None})
+    return f" {'–'.join(dict.fromkeys((known[0], known[-1])))}" if known else ""
 
 
 def load_reasons() -> list[dict[str, str]]:
@@ -529,8 +543,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def questions(case: Case) -> Iterator[tuple[Connection, View]]:
-    """Each connection that was reset, at each view where a reset of it passed."""
+    """Each connection that was reset, at each view where a reset of it passed. Both ends together see a translated connection once."""
     for label in case.connections:
         for view in judging.views(case):
-            if label.ending == "reset" and rivals.header(case, label, view):
+            first = rivals.first_reset(case, label, view) if label.ending == "reset" else None
+            names = rivals.other_names(case, label) if view == "both" else []
+            others = [reset["time"] for name in names if (reset := rivals.first_reset(case, name, view))]
+            if first and all(first["time"] <= time for time in others):
                 yield label, view
