@@ -47,6 +47,7 @@ class Diagnosis:
     packets: pd.DataFrame
     endings: pd.DataFrame
     sightings: pd.DataFrame
+    legs: pd.DataFrame  # ending, connection: every row of `connections` that is this connection life, at any point
     log_lines: pd.DataFrame
     matches: pd.DataFrame
     clocks: pd.DataFrame
@@ -134,7 +135,10 @@ class Diagnosis:
         elif stream is not None:
             found, what = list(e.loc[(e["stream"] == stream).fillna(False), "ending"]), f"tcp.stream {stream}"
         else:
-            found, what = list(e.loc[e["client"] == client, "ending"]), f"client {client}"
+            legs = self.legs.merge(self.connections[["connection", "client_ip", "client_port"]], on="connection")
+            ports = legs["client_port"].astype("string")
+            named = (legs["client_ip"] + ":" + ports == client) | ("[" + legs["client_ip"] + "]:" + ports == client)
+            found, what = list(legs.loc[named.fillna(False), "ending"]), f"client {client}"
         if not found:
             raise UsageError(f"No connection that ended badly belongs to {what}.")
         return list(dict.fromkeys(found))
@@ -203,11 +207,8 @@ class _Items:
         self.text = {(x["source"], x["line"]): x["text"] for x in records(d.log_lines[["source", "line", "text"]])}
         self.frames = _by(d.reset_frames, "connection")
         kin: dict[str, set[int]] = {}
-        where = d.connections.set_index(["point", "stream", "capture"])["connection"].to_dict()
-        for s in records(d.sightings):
-            number = where.get((s["point"], s["stream"], s["capture"]))
-            if number is not None:
-                kin.setdefault(s["ending"], set()).add(int(number))
+        for leg in records(d.legs):
+            kin.setdefault(leg["ending"], set()).add(int(leg["connection"]))
         self.kin = kin
 
     def reset(self, e: dict[str, Any]) -> dict[str, Any]:

@@ -65,10 +65,12 @@ class Vantage:
     facts      keyed by `ending`: at_sender, absent_at_sender, at_peer, later_elsewhere (boolean), same_as (the ending that stands
                for this connection life: itself, or the one it is merged into)
     sightings  ending, point, capture, frame, stream: the same reset at each point, its own included
+    legs       ending, connection: every row of CONNECTIONS that is this connection life, at any point and under any address
     """
 
     facts: pd.DataFrame
     sightings: pd.DataFrame
+    legs: pd.DataFrame
 
 
 def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
@@ -215,7 +217,7 @@ def vantage(
         if row.connection is not None:
             frames.setdefault(row.connection, []).append(row)
 
-    facts, sightings, merge = [], [], _Merge()
+    facts, sightings, legs, merge = [], [], [], _Merge()
     for e in schema.rows(endings):
         fact: dict[str, Any] = {
             "ending": e.ending,
@@ -228,6 +230,7 @@ def vantage(
             {"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream}
         )
         merge.add(e, e.time)
+        legs.append({"ending": e.ending, "connection": e.connection})
         if len(points) > 1:
             where = points[e.point].where
             if where == e.apparent_sender and e.direction != "in":
@@ -238,6 +241,7 @@ def vantage(
         for other in kin.of(e.connection):
             there = points[other.point]
             merge.relate(e.connection, other.connection)
+            legs.append({"ending": e.ending, "connection": other.connection})
             seen = _find_again(e, mine, frames.get(e.connection, []), other, frames.get(other.connection, []))
             if seen is not None:
                 sightings.append(
@@ -268,7 +272,10 @@ def vantage(
     table["later_elsewhere"] = table["ending"].map(merge.later)
     for name in names:
         table[name] = table[name].astype("boolean")
-    return Vantage(table, pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"]))
+    all_legs = pd.DataFrame(legs, columns=["ending", "connection"])
+    all_legs["ending"] = all_legs["ending"].map(table.set_index("ending")["same_as"])
+    seen = pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"])
+    return Vantage(table, seen, all_legs.drop_duplicates(ignore_index=True))
 
 
 def _find_again(e: Any, mine: Any, here: list[Any], other: Any, there: list[Any]) -> Any | None:

@@ -469,6 +469,7 @@ def tables(made: dict[str, Any]) -> dict[str, pd.DataFrame]:
         ]
     out["reset_frames"] = schema.RESET_FRAMES.conform(frames)
     sightings = [{"ending": r["id"], **s} for r in all_resets for s in r["sightings"]]
+    out["legs"] = out["endings"][["ending", "connection"]]
     out["sightings"] = pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"])
     return out  # fmt: skip
 

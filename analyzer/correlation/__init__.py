@@ -37,6 +37,7 @@ def correlate(
     *,
     offsets: Mapping[str, float] | None = None,
     reference_point: str,
+    sightings: pd.DataFrame | None = None,
 ) -> Correlation:
     """Tie each log line to the ending it reports, and say how the log's clock stands.
 
@@ -44,12 +45,14 @@ def correlate(
         ENDINGS, CONNECTIONS, RESET_FRAMES, LOG_LINES and COVERAGE
     offsets
         log minus capture in seconds, zone included, by source: believed, not estimated
+    sightings
+        which frame at which point shows which ending's reset: columns ending, point, capture, frame
     reference_point
         the capture point whose clock is the measure; another one is used where it has no connections
 
     A line is tied to at most one ending of each capture point; an ending can have several lines.
     """
-    wire = Wire.of(endings, connections, reset_frames, coverage, reference_point)
+    wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
     lines = prepare_lines(log_lines)
     clocks = estimate_clocks(lines, wire, dict(offsets or {}))
     lines = lines.join(clocks.set_index("source")[["offset", "tolerance", "reach"]], on="source")

@@ -67,7 +67,7 @@ def estimate_clocks(lines: pd.DataFrame, wire: Wire, given: dict[str, float]) ->
 
 def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     """(line, packet) pairs of one connection's name: source, line, kind, difference, step."""
-    lives = wire.lives[wire.lives["point"] == wire.point]
+    lives = wire.lives.assign(elsewhere=wire.lives["point"] != wire.point)
     named = lines[lines["has_end"] & lines["event"].isin(["opened", "closed", "reset_received"])]
     size = named.groupby("source")["t"].transform("size")
     place = named.groupby("source").cumcount()
@@ -78,12 +78,13 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
     )
     both = named[["source", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
-        lives[["ip", "port", "connection", "began", "first", "last", "swapped"]], on=["ip", "port"]
+        lives[["ip", "port", "point", "elsewhere", "connection", "began", "first", "last", "swapped"]],
+        on=["ip", "port"],
     )
-    resets = wire.resets[wire.resets["point"] == wire.point][["connection", "t", "from_client"]].rename(
-        columns={"t": "packet"}
-    )
-    received = both[both["event"] == "reset_received"].merge(resets, on="connection")
+    # the reference point's packets set the clock; another point's only where that one does not show the connection
+    both = both[~both["elsewhere"] | ~both["row"].isin(both.loc[~both["elsewhere"], "row"])]
+    resets = wire.resets[["point", "connection", "t", "from_client"]].rename(columns={"t": "packet"})
+    received = both[both["event"] == "reset_received"].merge(resets, on=["point", "connection"])
     toward = (received["from_client"] != received["swapped"]) == (received["writer"] == "server")
     received = received[toward | (received["writer"] == "unknown")]
     frames = [

@@ -50,14 +50,16 @@ class Wire:
         reset_frames: pd.DataFrame,
         coverage: pd.DataFrame,
         reference_point: str,
+        sightings: pd.DataFrame | None = None,
     ) -> Wire:
         """Prepare the tables."""
+        seen = _seen(sightings, reset_frames)
         point = reference_point
         if len(connections) and not (connections["point"] == point).any():
             point = str(connections["point"].iloc[0])
         ended = endings[["ending", "kind", "point", "connection", *TUPLE]].copy()
         ended["t"] = nanoseconds(endings["time"])
-        known = connections.assign(ending=_ending_of(connections, ended).astype("string"))
+        known = connections.assign(ending=_ending_of(connections, ended, seen).astype("string"))
         spans = pd.DataFrame(
             {"point": coverage["point"], "first": nanoseconds(coverage["first"]), "last": nanoseconds(coverage["last"])}
         )
@@ -65,9 +67,21 @@ class Wire:
         return Wire(_lives(known), _resets(reset_frames, known), ended.reset_index(drop=True), spans, point, addresses)
 
 
-def _ending_of(connections: pd.DataFrame, endings: pd.DataFrame) -> pd.Series:
-    """The ending of each connection: its own, else that of the same addresses and ports at another point at the same time."""
-    own = endings.drop_duplicates(["point", "connection"]).set_index(["point", "connection"])["ending"]
+def _seen(sightings: pd.DataFrame | None, reset_frames: pd.DataFrame) -> pd.DataFrame:
+    """Which connection of which point shows which ending's reset: point, connection, ending."""
+    columns = ["point", "connection", "ending"]
+    if sightings is None or sightings.empty:
+        return pd.DataFrame({name: [] for name in columns})
+    frames = reset_frames[["point", "capture", "frame", "connection"]].dropna(subset=["connection"])
+    return sightings[["ending", "point", "capture", "frame"]].merge(frames, on=["point", "capture", "frame"])[columns]
+
+
+def _ending_of(connections: pd.DataFrame, endings: pd.DataFrame, seen: pd.DataFrame) -> pd.Series:
+    """The ending of each connection: its own, or that of which it shows a sighting (`seen`: point, connection, ending: other addresses
+    behind NAT), else that of the same addresses and ports at another point at the same time.
+    """
+    named = pd.concat([endings[["point", "connection", "ending"]], seen], ignore_index=True)
+    own = named.drop_duplicates(["point", "connection"]).set_index(["point", "connection"])["ending"]
     out = pd.Series(
         own.reindex(pd.MultiIndex.from_frame(connections[["point", "connection"]])).to_numpy(),
         index=connections.index,

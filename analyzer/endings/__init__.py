@@ -73,13 +73,13 @@ def _names(kind: pd.Series[str]) -> pd.Series[str]:
     return letter + number.astype("string")
 
 
-def renumber(table: pd.DataFrame, sightings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return ENDINGS of all points in time order with their final ids ('r1' …, 's1' …), and `sightings` of those with the same ids."""
+def renumber(table: pd.DataFrame, *others: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """Return ENDINGS of all points in time order with their final ids ('r1' …, 's1' …), and the other tables' rows of those endings."""
     out = table.sort_values(["time", "point", "connection"], kind="stable").reset_index(drop=True)
     names = dict(zip(out["ending"], _names(out["kind"]), strict=True))
     out["ending"] = out["ending"].map(names).astype("string")
-    seen = sightings[sightings["ending"].isin(names)].reset_index(drop=True)
-    return out, seen.assign(ending=seen["ending"].map(names).astype("string"))
+    kept = [other[other["ending"].isin(names)].reset_index(drop=True) for other in others]
+    return out, *(other.assign(ending=other["ending"].map(names).astype("string")) for other in kept)
 
 
 def _host_ttls(hosts: pd.DataFrame) -> dict[str, int | None]:

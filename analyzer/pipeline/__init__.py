@@ -87,13 +87,19 @@ def analyze(
 
     coverage, misnamed = vantage.locate(survey.coverage)
     seen = vantage.vantage(judged, survey.connections, survey.reset_frames, coverage)
-    judged, sightings = renumber(vantage.apply(judged, seen), seen.sightings)
+    judged, sightings, legs = renumber(vantage.apply(judged, seen), seen.sightings, seen.legs)
 
     lines, log_notices, log_sources = read_given(tables, opened, zone, survey.captures)
     words, packets, said = words_of(judged, survey, dissect, statements)
     judged = with_words(judged, words)
     tied = correlation.correlate(
-        judged, survey.connections, survey.reset_frames, lines, coverage, reference_point=str(coverage["point"].iloc[0])
+        judged,
+        survey.connections,
+        survey.reset_frames,
+        lines,
+        coverage,
+        sightings=sightings,
+        reference_point=str(coverage["point"].iloc[0]),
     )
     judged = with_logs(judged, tied.matches)
 
@@ -110,6 +116,7 @@ def analyze(
         packets=packets,
         endings=judged,
         sightings=sightings,
+        legs=legs,
         log_lines=lines,
         matches=tied.matches,
         clocks=stack(schema.CLOCKS, [clocks, tied.clocks]),

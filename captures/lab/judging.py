@@ -76,12 +76,10 @@ def _analyze(case: Case, view: View, logs: bool) -> Judgement:
     )
     passed = [[_end(c["client_ip"], c["client_port"]), _end(c["server_ip"], c["server_port"])]
               for c in analyzer.schema.records(d.connections)]  # fmt: skip
-    streams = d.connections.set_index(["point", "capture", "stream"]).index
-    by_stream = dict(zip(streams, passed, strict=True))
+    by_number = dict(zip(d.connections["connection"], passed, strict=True))
     names: dict[str, list[list[str]]] = {}
-    for s in analyzer.schema.records(d.sightings):
-        if pair := by_stream.get((s["point"], s["capture"], s["stream"])):
-            names.setdefault(s["ending"], []).append(pair)
+    for leg in analyzer.schema.records(d.legs):
+        names.setdefault(leg["ending"], []).append(by_number[leg["connection"]])
     lines = d.matches.merge(d.log_lines[["source", "line", "text"]], on=["source", "line"])
     tied: dict[str, list[list[str]]] = {}
     for ending, source, text in zip(lines["ending"], lines["source"], lines["text"], strict=True):
