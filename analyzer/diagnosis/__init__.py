@@ -34,6 +34,8 @@ CAP_PROOF = 0.99
 NAME_FROM = 0.75
 # Nobody is named on less than this much evidence for the winner, however little the others have.
 EVIDENCE_TO_NAME = 10
+# A device is named only where something tells it from the host in whose name it speaks: at least this much.
+DEVICE_TO_NAME = 5
 # A hypothesis whose needed sign failed is out, whatever else holds.
 OUT = -1000
 # Alternatives less likely than this are not listed.
@@ -60,7 +62,7 @@ def diagnose(endings: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame
     pairs, scores, held, counted, notices = _evaluate(endings)
     probability = _normalise(scores)
     support = np.stack([np.where(weights > 0, weights, 0).sum(axis=1) for weights in counted], axis=1)
-    findings, best = _findings(endings, pairs, probability, support)
+    findings, best = _findings(endings, pairs, probability, support, _told_apart(pairs, counted))
     table = evidence(endings, pairs, probability, best, held, counted, matches)
     return table, findings, notices
 
@@ -153,10 +155,30 @@ def _proof(ending: Any, who: str) -> str | None:
     return None
 
 
+def _told_apart(pairs: list[Hypothesis], counted: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Return per ending the strongest evidence for a device whatever the mechanism: its TTL, haste, stamps, place, what followed.
+
+    A mechanism alone names no device: a host that lost a connection answers after a silence just as a device does.
+    """
+    shared = {sign.id for sign in ORIGIN_SIGNS["path"]}
+    best = [
+        np.where(weights > 0, weights, 0)[:, [sign.id in shared for sign in pair.signs]].max(axis=1, initial=0)
+        for pair, weights in zip(pairs, counted, strict=True)
+        if pair.origin == "path"
+    ]
+    return np.asarray(np.stack(best, axis=1).max(axis=1), dtype=np.int64)
+
+
 def _findings(
-    endings: pd.DataFrame, pairs: list[Hypothesis], probability: npt.NDArray[np.float64], support: npt.NDArray[np.int64]
+    endings: pd.DataFrame,
+    pairs: list[Hypothesis],
+    probability: npt.NDArray[np.float64],
+    support: npt.NDArray[np.int64],
+    apart: npt.NDArray[np.int64],
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
-    """Return FINDINGS, and the number of each ending's chosen pair; `support` is the evidence that counted for each pair, in decibans."""
+    """Return FINDINGS, and the number of each ending's chosen pair; `support` is the evidence that counted for each pair, in decibans,
+    `apart` the strongest that tells a device from a host.
+    """
     origins = np.array([pair.origin for pair in pairs])
     causes = np.array([pair.cause.id for pair in pairs])
     of_origin = {origin: probability[:, origins == origin].sum(axis=1) for origin in ("none", "path", "peer", "sender")}
@@ -171,6 +193,7 @@ def _findings(
         sure = cap if proof else min(float(of_origin[origin][position]), cap)
         backed = support[position][origins == origin].max()
         named = who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
+        named = named and (origin != "path" or apart[position] >= DEVICE_TO_NAME)
         order = likeliest[position]
         first = int(next(n for n in order if not named or origins[n] == origin))
         chosen[position] = first

@@ -55,8 +55,8 @@ def measure(cases: list[Case]) -> Score:
         for number, (found, unlabelled) in enumerate(pool.map(ask, *zip(*jobs, strict=True)), start=1):
             answers += found
             rest.append(unlabelled)
-            print(f"\r{number} of {len(jobs)} views", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{number} of {len(jobs)} views", end="", file=sys.stderr, flush=True)
         rival = [row for job in others for row in job.result()]
     return Score(tuple(answers), tuple(rest), tuple(rival), rivals.NETVERDICT if installed else None)
 
