@@ -115,7 +115,7 @@ def _lives(connections: pd.DataFrame) -> pd.DataFrame:
     ends = []
     for side, rows in (("client", connections), ("server", guessed)):
         end = rows[["point", "connection", "client_fin", "server_fin", "ending"]].copy()
-        end["began"] = rows["client_isn"].notna() | rows["server_isn"].notna()
+        end["began"] = rows["roles_known"].fillna(False).astype(bool)  # a SYN or SYN-ACK was seen
         end["ip"], end["port"] = rows[f"{side}_ip"], rows[f"{side}_port"]
         end["first"], end["last"], end["swapped"] = (
             nanoseconds(rows["first"]),
