@@ -86,11 +86,16 @@ def test_most_connections_decide_and_the_share_is_said() -> None:
     assert taken(*mostly[:1], *others)["where"] == "unknown"
 
 
+PROXIES = ("haproxy_", "pgbouncer_", "nginx_upstream_reset", "nginx_client_abort")
+
+
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.pcap*")), ids=lambda path: "-".join(path.parts[-2:]))
 def test_the_lab_s_capture_points_are_recognised(path: Path) -> None:
     """Their interfaces leave checksums unfinished on the hosts, and finish them towards the router."""
     if path.stem not in LAB:
         pytest.skip("not one of the lab's three points")
+    if path.stem == "router" and path.parts[-2].startswith(PROXIES):
+        pytest.skip("a proxy on the router makes it an end of every connection")
     ((file,), _) = capture.find([path])
     traffic = folded(np.concatenate([chunk.segments for chunk in capture.read(file)]))
     assert traffic.coverage["where"].tolist()[0] in LAB[path.stem]
