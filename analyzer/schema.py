@@ -540,6 +540,7 @@ LOG_LINES = _table(
     event=_c("string", "one of EVENTS"),
     severity=_c("string", "as the writer's English would say it: LOG, ERROR, FATAL …"),
     proves=_c("string", "what the line proves, one sentence; what it cannot tell belongs here too"),
+    verified=_c("string", "how well the wording is known: 'lab', 'source', 'docs', 'third_party' or 'unverified', the best first"),
     writer=_c("string", "'server', 'client' or 'unknown': which end of the connection writes such a line"),
     pid=_c("Int64", "process id of the writer's worker for this connection"),
     session=_c("string", "session id, where the format has one"),

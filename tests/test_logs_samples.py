@@ -5,17 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analyzer.logs import LogSource, formats, read_logs
+from analyzer.logs import LogSource, all_formats, read_logs
 from analyzer.logs.log_format import LogFormat
 
-SAMPLES = [(log_format, sample) for log_format in formats() for sample in log_format.samples]
+SAMPLES = [(log_format, sample) for log_format in all_formats() for sample in log_format.samples]
 
 
 def read(text: str) -> pd.DataFrame:
     return read_logs([LogSource("x.log", text.encode())], year=2024)[0]
 
 
-@pytest.mark.parametrize("log_format", formats(), ids=lambda f: f.id)
+@pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
 def test_samples_say_what_they_must(log_format: LogFormat) -> None:
     wrong = []
     for sample in log_format.samples:
@@ -33,7 +33,7 @@ def test_samples_say_what_they_must(log_format: LogFormat) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("log_format", formats(), ids=lambda f: f.id)
+@pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
 def test_every_text_has_a_sample_of_its_own(log_format: LogFormat) -> None:
     flat = [" ".join(part.strip() for part in sample.text.split("\n")) for sample in log_format.samples]
     for message in log_format.messages:
@@ -46,7 +46,7 @@ def test_every_text_has_a_sample_of_its_own(log_format: LogFormat) -> None:
         assert any(literal in text for text in flat for literal in message.literals)
 
 
-@pytest.mark.parametrize("log_format", formats(), ids=lambda f: f.id)
+@pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
 def test_literals_stand_wherever_the_pattern_matches(log_format: LogFormat) -> None:
     for message in log_format.messages:
         for sample in log_format.samples:

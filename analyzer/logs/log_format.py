@@ -1,16 +1,18 @@
 """What a log format is: data with samples that test themselves.
 
-Lives here: `LogFormat`, `Message`, `Sample`, `Head`, and how they are written as data (`messages_of`, `samples_of`); nothing that reads logs.
-A format is one file of this package with a module-level `FORMAT`; it imports only this module and data beside it.
+Lives here: `LogFormat`, `Message`, `Sample`, `Head`, and how they are written as data (`data_beside`, `messages_of`, `samples_of`); nothing
+that reads logs. A format is one file of `formats/` with a module-level `FORMAT`; it imports only this module and data beside it.
 Never here: a product's name, a time stamp, an encoding.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 # A message whose event depends on the system's error text, which its pattern captures as group `error`.
@@ -77,11 +79,13 @@ class Head:
     body       where the message starts; time stamps are looked for before it
     exclusive  no other format may read the entry, even if no message of this one fits
     continued  the entry only explains another one: it says nothing of its own
+    elapsed    seconds from the printed time to what the message says, where a program prints when a request began and how long it took
     """
 
     body: int
     exclusive: bool = False
     continued: bool = False
+    elapsed: float = 0.0
     severity: str | None = None
     pid: int | None = None
     session: str | None = None
@@ -96,9 +100,15 @@ class LogFormat:
     """One program's way of logging.
 
     id        file name of the format
-    rank      formats are asked in this order; a general one comes last
-    head      reads what stands before the message; None when the entry is not of this format
-    anchored  messages start at the head's body; else they may stand anywhere in the entry
+    reference where the writer's own documentation says what its lines mean
+    head      reads what stands before the message; None when the entry is not of this format. It sees the entry alone, as the program
+              wrote it: what a collector puts around it (syslog, journald, Docker, Kubernetes) has been taken off
+    anchored  messages start at the head's body, and the head sees the entry's first line; else both see the whole entry on one line, and
+              messages may stand anywhere in it
+    rank      formats are asked in this order: 0 for a program whose head is its own, 5 for what may stand in any log (a language's
+              runtime, a library), 9 for the general one
+    programs  names under which a collector knows the program: where it says one, that format is asked first
+    utc       the program prints UTC without saying so
     """
 
     id: str
@@ -109,6 +119,14 @@ class LogFormat:
     head: Callable[[str], Head | None]
     anchored: bool
     rank: int = 0
+    programs: tuple[str, ...] = ()
+    utc: bool = False
+
+
+def data_beside(module: str) -> dict[str, Any]:
+    """What the JSON file of the same name beside a format's module holds; `module` is its ``__file__``."""
+    data: dict[str, Any] = json.loads(Path(module).with_suffix(".json").read_text(encoding="utf-8"))
+    return data
 
 
 def messages_of(entries: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import pandas as pd
 
 from analyzer.errors import Notice
-from analyzer.logs import encodings, timestamps
+from analyzer.logs import encodings, formats, timestamps
 from analyzer.logs.addresses import Ends, address, ends_named
 from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
 from analyzer.logs.log_format import BY_ERROR, Head, LogFormat, Message
@@ -59,15 +59,13 @@ class _Tally:
 
 
 @cache
-def formats() -> tuple[LogFormat, ...]:
-    """Every format of this package: each module with a `FORMAT`, by rank, then id."""
-    import analyzer.logs as package
-
+def all_formats() -> tuple[LogFormat, ...]:
+    """The `FORMAT` of each module in `formats/`, by rank, then id."""
     found = (
-        importlib.import_module(f"{package.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(package.__path__)
+        importlib.import_module(f"{formats.__name__}.{module.name}").FORMAT
+        for module in pkgutil.iter_modules(formats.__path__)
     )
-    return tuple(sorted((module.FORMAT for module in found if hasattr(module, "FORMAT")), key=lambda f: (f.rank, f.id)))
+    return tuple(sorted(found, key=lambda f: (f.rank, f.id)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class _Index:
 def _index() -> _Index:
     owners: dict[bytes, list[tuple[int, int]]] = {}
     words = set()
-    for f, log_format in enumerate(formats()):
+    for f, log_format in enumerate(all_formats()):
         for m, message in enumerate(log_format.messages):
             for literal in message.literals:
                 words.add(literal)
@@ -139,8 +137,8 @@ class Clock:
         self.timezone, self.year = timezone, year
         self._previous: int | None = None
 
-    def read(self, stamp: timestamps.Stamp) -> tuple[int, str]:
-        """Nanoseconds since 1970 and 'printed', 'given' or 'unknown'."""
+    def read(self, stamp: timestamps.Stamp, *, utc: bool = False) -> tuple[int, str]:
+        """Nanoseconds since 1970 and 'printed', 'given' or 'unknown'; `utc`: the writer's stamps are UTC, printed or not."""
         if stamp.zoned:
             return stamp.nanoseconds, "printed"
         nanoseconds = stamp.nanoseconds
@@ -149,10 +147,10 @@ class Clock:
             nanoseconds += (
                 int(timedelta(days=366 if _leap_between(nanoseconds, self.year) else 365).total_seconds()) * 10**9
             )
-        if self.timezone is not None:
+        if self.timezone is not None and not utc:
             nanoseconds = self._utc(nanoseconds, self.timezone)
         self._previous = nanoseconds
-        return nanoseconds, "unknown" if self.timezone is None else "given"
+        return nanoseconds, "printed" if utc else "unknown" if self.timezone is None else "given"
 
     def _utc(self, nanoseconds: int, zone: tzinfo) -> int:
         local = datetime(1970, 1, 1) + timedelta(seconds=nanoseconds // 10**9)
@@ -258,7 +256,8 @@ def _entry(
     if stamp is None:
         tally.timeless.append(line)
         return None
-    written, zone = clock.read(stamp)
+    written, zone = clock.read(stamp, utc=row.pop("utc"))
+    written += round(row.pop("elapsed") * 1e9)
     tally.recognised[row["format"]] += 1
     return row | {
         "source": name,
@@ -278,7 +277,8 @@ def recognise_text(text: str) -> dict[str, Any] | None:
     candidates = sorted({pair for literal in hits for pair in index.messages[literal]})
     row = _recognise(lines, candidates, 1970, bare=True)
     if row is not None:
-        del row["stamp"]
+        for name in ("stamp", "utc", "elapsed"):
+            del row[name]
         row["text"] = _shown(lines[0])
     return row
 
@@ -290,10 +290,13 @@ def _shown(line: str) -> str:
 def _recognise(
     lines: list[str], candidates: Sequence[tuple[int, int]], year: int, bare: bool = False
 ) -> dict[str, Any] | None:
-    """Format, message and fields of an entry; 'stamp' among them, None where it prints no time. `bare`: a head may be missing."""
+    """Format, message and fields of an entry; its 'stamp' among them (None where it prints no time), with 'utc' and 'elapsed'.
+
+    `bare`: a head may be missing.
+    """
     flat = " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
     shift = len(lines[0]) - len(lines[0].lstrip())
-    for f, log_format in enumerate(formats()):
+    for f, log_format in enumerate(all_formats()):
         wanted = [log_format.messages[m] for g, m in candidates if g == f]
         if not wanted:
             continue
@@ -309,7 +312,8 @@ def _recognise(
                 stamp = timestamps.find(lines[0], year, head.body + shift if log_format.anchored else timestamps.REACH)
                 said = _said(log_format, message, event)
                 named = _named(message, match, head, None if log_format.anchored else flat)
-                return said | _head_fields(head) | {"stamp": stamp} | named
+                time = {"stamp": stamp, "utc": log_format.utc, "elapsed": head.elapsed}
+                return said | _head_fields(head) | time | named
         if head.exclusive:
             return None
     return None
@@ -330,6 +334,7 @@ def _said(log_format: LogFormat, message: Message, event: str) -> dict[str, Any]
         "message": message.id,
         "event": event,
         "proves": proves[0].upper() + proves[1:] + ".",
+        "verified": message.verified,
         "writer": message.writer,
     }
 

@@ -25,7 +25,7 @@ def cause_pages() -> dict[str, dict[str, Any]]:
 def format_pages() -> dict[str, dict[str, Any]]:
     """Return by id what is known of each log format, with one sample for each event."""
     pages = {}
-    for f in logs.formats():
+    for f in logs.all_formats():
         examples = {s.event: s.text for s in reversed(f.samples) if s.event}
         pages[f.id] = {"id": f.id, "title": f.title, "messages": len(f.messages), "examples": sorted(examples.items())}
     return pages

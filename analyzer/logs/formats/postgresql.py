@@ -1,22 +1,20 @@
 """PostgreSQL's server log: stderr with any log_line_prefix, csvlog and jsonlog, in any of its languages.
 
-Lives here: what a prefix can hold, and the format. The messages and their samples are in postgresql_messages.json: for each meaning the
+Lives here: what a prefix can hold, and the format. The messages and their samples are in postgresql.json: for each meaning the
 texts in up to sixteen languages, as the server's own message catalogues and real logs have them.
 Never here: reading a file, or telling which process belongs to which connection.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
-from analyzer.logs.log_format import Head, LogFormat, Sample, messages_of, samples_of
+from analyzer.logs.log_format import Head, LogFormat, Sample, data_beside, messages_of, samples_of
 
-_DATA: dict[str, Any] = json.loads(Path(__file__).with_name("postgresql_messages.json").read_text(encoding="utf-8"))
+_DATA: dict[str, Any] = data_beside(__file__)
 SEVERITIES: dict[str, str] = _DATA["severities"]
 # Entries that explain another one of the same process: they are part of it, and say nothing of their own.
 CONTINUED = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION", "BACKTRACE"})
@@ -183,4 +181,5 @@ FORMAT = LogFormat(
     samples=SAMPLES,
     head=head,
     anchored=True,
+    programs=("postgres", "postgresql"),
 )

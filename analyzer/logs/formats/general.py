@@ -1,6 +1,6 @@
 """Any program's log: a usual time stamp and the system's error text, or a well-known library's own words for it.
 
-Lives here: the format. What Python, Java, Node, Go and nginx say of a broken connection is in general_messages.json; the error texts of
+Lives here: the format. What Python, Java, Node, Go and nginx say of a broken connection is in general.json; the error texts of
 error_texts.json are recognised wherever they stand. An entry reaches from its time stamp through its traceback.
 Never here: programs that have a file of their own. This format is asked last.
 """
@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from analyzer.logs.log_format import Head, LogFormat, Message, Sample, messages_of, samples_of
+from analyzer.logs.log_format import Head, LogFormat, Message, Sample, data_beside, messages_of, samples_of
 
 _LEVEL = re.compile(
     r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|PANIC|crit|error|warn|info|notice|alert|emerg)\b"
@@ -33,8 +33,8 @@ def head(text: str) -> Head | None:
     )
 
 
-_ERRORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("error_texts.json").read_text(encoding="utf-8"))
-_DATA: dict[str, Any] = json.loads(Path(__file__).with_name("general_messages.json").read_text(encoding="utf-8"))
+_ERRORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "error_texts.json").read_text(encoding="utf-8"))
+_DATA: dict[str, Any] = data_beside(__file__)
 _SENTENCES = {
     "reset_received": "the writer's kernel had received a reset",
     "reset_or_eof": "the writer's connection was gone; whether by FIN or by reset the text does not tell",

@@ -1,19 +1,17 @@
 """What libpq, PostgreSQL's client library, says of a broken connection, in whatever log of whatever program it stands.
 
-Lives here: the format. Its messages are in libpq_messages.json, in fifteen languages. Most fold a FIN and a reset together: libpq prints one
+Lives here: the format. Its messages are in libpq.json, in fifteen languages. Most fold a FIN and a reset together: libpq prints one
 text for both, and such a line never argues for a reset.
 Never here: what the server says (postgresql.py).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from analyzer.logs.log_format import Head, LogFormat, messages_of, samples_of
+from analyzer.logs.log_format import Head, LogFormat, data_beside, messages_of, samples_of
 
-_DATA: dict[str, Any] = json.loads(Path(__file__).with_name("libpq_messages.json").read_text(encoding="utf-8"))
+_DATA: dict[str, Any] = data_beside(__file__)
 
 
 def head(text: str) -> Head | None:
@@ -29,5 +27,5 @@ FORMAT = LogFormat(
     samples=samples_of(_DATA["messages"]),
     head=head,
     anchored=False,
-    rank=8,
+    rank=5,
 )
