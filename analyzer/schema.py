@@ -506,6 +506,7 @@ EVENTS: Mapping[str, str] = {
     "aborted_locally": "the writer's own stack gave up (ECONNABORTED, 103, 53, 10053)",
     "timed_out": "no answer (ETIMEDOUT, 110, 60, 10060): nothing says that a reset was seen",
     "refused": "a SYN was answered by a reset (ECONNREFUSED, 111, 61, 10061)",
+    "connect_failed": "a connection could not be opened; whether it was refused or nobody answered is not told",
     "unreachable": "no route, or ICMP said so (EHOSTUNREACH, ENETUNREACH)",
     "unexpected_end": "the stream ended in the middle of something (EOF within a transaction)",
     "idle_timeout": "the writer closed the connection because it was idle",
@@ -523,6 +524,7 @@ EVENTS: Mapping[str, str] = {
     "request": "what was being done (a STATEMENT line, an access log entry)",
     "detail": "belongs to another line (DETAIL, HINT, CONTEXT)",
     "reset_sent": "the writer's kernel sent a reset (tracepoint)",
+    "reset_seen": "an onlooker (firewall, connection tracking) saw a reset pass, or stopped it",
     "closed_locally": "the writer used a connection it had closed itself: never evidence about the peer",
 }
 

@@ -41,6 +41,8 @@ RULES: dict[str, Rule] = {
     "aborted_locally": Rule(ANY, alone=True, speaks=True),
     "timed_out": Rule(ANY, alone=True, speaks=True),
     "reset_sent": Rule(_RESET, "from"),
+    "reset_seen": Rule(_RESET),
+    "connect_failed": Rule(frozenset({"reset", "silence"}), alone=True, speaks=True),
     "unreachable": Rule(frozenset({"silence", "reset"})),
     "idle_timeout": Rule(ANY, precedes=True),
     "local_timeout": Rule(ANY, precedes=True),

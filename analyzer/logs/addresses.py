@@ -1,6 +1,6 @@
 """Addresses and ports as log lines write them.
 
-Lives here: `address`, and `ends_named`, which reads the two ends of a connection out of a line of any program.
+Lives here: `address`; `ends_named`, which reads the two ends of a connection out of a line of any program; `two_ends`.
 Never here: which connection that is.
 """
 
@@ -61,9 +61,9 @@ def ends_named(text: str, writer: Writer) -> tuple[Ends, Writer]:
             (address(found[1] or found[2]), _port(found[3])),
             (address(found[4] or found[5]), _port(found[6])),
         )
-        return _two(local, remote, writer)
+        return two_ends(local, remote, writer)
     if found := _LOCAL.search(text):
-        return _two((address(found[1]), _port(found[2])), (address(found[3]), _port(found[4])), writer)
+        return two_ends((address(found[1]), _port(found[2])), (address(found[3]), _port(found[4])), writer)
     if found := _QUOTED.search(text):
         return Ends(server_ip=address(found[2]) or address(found[1]), server_port=_port(found[3])), "client"
     for pattern in (_SINGLE, _TUPLE, _WORDS):
@@ -77,9 +77,10 @@ def ends_named(text: str, writer: Writer) -> tuple[Ends, Writer]:
     return Ends(), writer
 
 
-def _two(
+def two_ends(
     local: tuple[str | None, int | None], remote: tuple[str | None, int | None], writer: Writer
 ) -> tuple[Ends, Writer]:
+    """Which of two ends is the server, and which of them the writer is, whose end is `local`: the lower port is the server's."""
     if writer == "unknown" and local[1] is not None and remote[1] is not None and local[1] != remote[1]:
         writer = "client" if local[1] > remote[1] else "server"
     if writer == "server":

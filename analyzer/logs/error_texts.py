@@ -19,6 +19,7 @@ EVENT_SENTENCES = {
     "aborted_locally": "the writer's own stack gave the connection up; nothing says that a reset arrived",
     "timed_out": "no answer came; nothing says that a reset arrived",
     "refused": "a reset answered the writer's SYN",
+    "connect_failed": "whether it was refused or nobody answered is not told",
     "unreachable": "the network said that there is no way to the peer",
 }
 _NUMBER = re.compile(

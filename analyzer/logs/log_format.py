@@ -20,6 +20,7 @@ BY_ERROR = "by error"
 
 Verified = Literal["lab", "source", "docs", "third_party", "unverified"]
 Writer = Literal["server", "client", "unknown"]
+Leg = Literal["client", "server"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,15 @@ class Message:
     id        unique within the format; translations of one text share it
     event     one of `schema.EVENTS`, or BY_ERROR
     pattern   regular expression; named groups among client_ip, client_port, server_ip, server_port, server_name (a host or an
-              address), pid, user, database, error
+              address), pid, session, user, database, error; or local_ip, local_port, remote_ip, remote_port (the writer's own end and the
+              other one), or source_ip, source_port, destination_ip, destination_port (of a packet that an onlooker saw): which of the two
+              is the server is then read from the ports
     literals  texts of at least four bytes; at least one stands wherever the pattern matches, as it does in the pattern: they are
               looked for first
     proves    what such a line proves and what it cannot tell, one sentence
     writer    which end of the connection writes it
+    leg       where one entry of a proxy speaks of both its connections: 'client' for the one that its client opened, 'server' for the one
+              that it opened itself. The first message that fits counts for each; what the head says of the client is of the first alone
     verified  how well the text is known: reproduced, read in the program's source, documented, seen elsewhere, or unverified
     language  of the text
     unknown_error  the event when the pattern captures an error that is no known error text; None: then the entry says nothing
@@ -48,6 +53,7 @@ class Message:
     verified: Verified = "source"
     language: str = "en"
     unknown_error: str | None = "reset_or_eof"
+    leg: Leg = "client"
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -91,6 +97,8 @@ class Head:
     session: str | None = None
     client_ip: str | None = None
     client_port: int | None = None
+    server_ip: str | None = None
+    server_port: int | None = None
     user: str | None = None
     database: str | None = None
 
@@ -121,6 +129,11 @@ class LogFormat:
     rank: int = 0
     programs: tuple[str, ...] = ()
     utc: bool = False
+
+
+def end(name: str) -> str:
+    """Pattern of an address and its port, as groups `name`_ip and `name`_port; IPv6 with brackets or without."""
+    return rf"\[?(?P<{name}_ip>[0-9A-Fa-f.:]{{2,45}}?)\]?:(?P<{name}_port>\d{{1,5}})(?![\d:])"
 
 
 def data_beside(module: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from analyzer.errors import Notice
 from analyzer.logs import encodings, formats, timestamps
-from analyzer.logs.addresses import Ends, address, ends_named
+from analyzer.logs.addresses import Ends, address, ends_named, two_ends
 from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
 from analyzer.logs.log_format import BY_ERROR, Head, LogFormat, Message
 from analyzer.logs.prefilter import LiteralFilter
@@ -213,9 +213,7 @@ def _block(name: str, block: bytes, clock: Clock, tally: _Tally) -> Iterator[dic
         while number < len(hits) and hits[number][0] < done:
             literals.add(hits[number][1])
             number += 1
-        row = _entry(name, line, block[first:done], literals, clock, tally)
-        if row is not None:
-            yield row
+        yield from _entry(name, line, block[first:done], literals, clock, tally)
 
 
 def _entry_start(block: bytes, position: int, floor: int) -> int:
@@ -245,28 +243,32 @@ def _next_line(block: bytes, position: int) -> int:
 
 def _entry(
     name: str, line: int, entry: bytes, literals: set[int], clock: Clock, tally: _Tally
-) -> dict[str, Any] | None:
+) -> Iterator[dict[str, Any]]:
+    """The rows of one entry: one, or two where a proxy speaks of both its connections."""
     assert tally.decoder is not None
     lines = [tally.decoder.decode(part) for part in entry.removesuffix(b"\n").split(b"\n")]
     candidates = sorted({pair for literal in literals for pair in _index().messages[literal]})
-    row = _recognise(lines, candidates, clock.year)
-    if row is None:
-        return None
-    stamp = row.pop("stamp")
+    rows = _recognise(lines, candidates, clock.year)
+    if not rows:
+        return
+    stamp = rows[0]["stamp"]
     if stamp is None:
         tally.timeless.append(line)
-        return None
-    written, zone = clock.read(stamp, utc=row.pop("utc"))
-    written += round(row.pop("elapsed") * 1e9)
-    tally.recognised[row["format"]] += 1
-    return row | {
-        "source": name,
-        "line": line,
-        "text": _shown(lines[0]),
-        "written": pd.Timestamp(written, unit="ns", tz="UTC"),
-        "zone": zone,
-        "resolution": stamp.resolution / 1e9,
-    }
+        return
+    written, zone = clock.read(stamp, utc=rows[0]["utc"])
+    written += round(rows[0]["elapsed"] * 1e9)
+    tally.recognised[rows[0]["format"]] += 1
+    for row in rows:
+        for name_ in ("stamp", "utc", "elapsed"):
+            del row[name_]
+        yield row | {
+            "source": name,
+            "line": line,
+            "text": _shown(lines[0]),
+            "written": pd.Timestamp(written, unit="ns", tz="UTC"),
+            "zone": zone,
+            "resolution": stamp.resolution / 1e9,
+        }
 
 
 def recognise_text(text: str) -> dict[str, Any] | None:
@@ -275,7 +277,7 @@ def recognise_text(text: str) -> dict[str, Any] | None:
     index = _index()
     hits = {literal for _, literal in index.literals.find("\n".join(lines).encode("utf-8", "replace"))}
     candidates = sorted({pair for literal in hits for pair in index.messages[literal]})
-    row = _recognise(lines, candidates, 1970, bare=True)
+    row = next(iter(_recognise(lines, candidates, 1970, bare=True)), None)
     if row is not None:
         for name in ("stamp", "utc", "elapsed"):
             del row[name]
@@ -289,10 +291,10 @@ def _shown(line: str) -> str:
 
 def _recognise(
     lines: list[str], candidates: Sequence[tuple[int, int]], year: int, bare: bool = False
-) -> dict[str, Any] | None:
+) -> list[dict[str, Any]]:
     """Format, message and fields of an entry; its 'stamp' among them (None where it prints no time), with 'utc' and 'elapsed'.
 
-    `bare`: a head may be missing.
+    One row, two where a proxy speaks of both its connections, none where nothing is known. `bare`: a head may be missing.
     """
     flat = " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
     shift = len(lines[0]) - len(lines[0].lstrip())
@@ -304,19 +306,30 @@ def _recognise(
         if head is None:
             continue
         if head.continued:
-            return None
+            return []
+        found: dict[str, tuple[Message, str, re.Match[str]]] = {}
         for message in wanted:
+            if message.leg in found:
+                continue
             match = message.regex.match(flat, head.body) if log_format.anchored else message.regex.search(flat)
             event = _event(message, match) if match else None
             if match and event:
-                stamp = timestamps.find(lines[0], year, head.body + shift if log_format.anchored else timestamps.REACH)
-                said = _said(log_format, message, event)
-                named = _named(message, match, head, None if log_format.anchored else flat)
-                time = {"stamp": stamp, "utc": log_format.utc, "elapsed": head.elapsed}
-                return said | _head_fields(head) | time | named
+                found[message.leg] = message, event, match
+        if found:
+            end = head.body + shift if log_format.anchored else timestamps.REACH
+            # some programs print an entry's time below its first line
+            stamp = timestamps.find(lines[0], year, end) or timestamps.find(flat, year)
+            time = {"stamp": stamp, "utc": log_format.utc, "elapsed": head.elapsed}
+            return [
+                _said(log_format, message, event)
+                | _head_fields(head, message)
+                | time
+                | _named(message, match, head, None if log_format.anchored else flat)
+                for message, event, match in found.values()
+            ]
         if head.exclusive:
-            return None
-    return None
+            return []
+    return []
 
 
 def _event(message: Message, match: re.Match[str]) -> str | None:
@@ -339,23 +352,26 @@ def _said(log_format: LogFormat, message: Message, event: str) -> dict[str, Any]
     }
 
 
-def _head_fields(head: Head) -> dict[str, Any]:
+def _head_fields(head: Head, message: Message) -> dict[str, Any]:
     names = ("severity", "pid", "session", "user", "database")
-    return {name: getattr(head, name) for name in names}
+    fields = {name: getattr(head, name) for name in names}
+    if message.leg == "server":  # what the proxy's two connections have in common must not give one the other's address
+        fields |= {"pid": None, "session": f"{head.session} upstream" if head.session else None}
+    return fields
 
 
 def _named(message: Message, match: re.Match[str], head: Head, text: str | None) -> dict[str, Any]:
     """What the message names, and its head; where neither names an end, any ends in `text`."""
     group = {name: value for name, value in match.groupdict().items() if value}
-    out: dict[str, Any] = {name: group[name] for name in ("user", "database") if name in group}
+    out: dict[str, Any] = {name: group[name] for name in ("user", "database", "session") if name in group}
     if "pid" in group:
         out |= {"pid": int(group["pid"]), "session": None}  # the line is about another process than its writer
-    server = address(group.get("server_ip")) or address(group.get("server_name"))
-    client, client_port = address(group.get("client_ip")), _port(group.get("client_port"))
-    if head.client_ip and client in (None, head.client_ip) and client_port is None:
-        client, client_port = head.client_ip, head.client_port
-    ends = Ends(client, client_port, server, _port(group.get("server_port")) if server else None)
-    if ends == Ends() and text is not None:
+    ends = _ends(message, group, head)
+    if "local_ip" in group:
+        ends, out["writer"] = two_ends(_end(group, "local"), _end(group, "remote"), message.writer)
+    elif "source_ip" in group:
+        ends, _ = two_ends(_end(group, "source"), _end(group, "destination"), message.writer)
+    elif ends == Ends() and text is not None:
         ends, out["writer"] = ends_named(text, message.writer)
     out |= {
         "client_ip": ends.client_ip,
@@ -366,6 +382,21 @@ def _named(message: Message, match: re.Match[str], head: Head, text: str | None)
     if ends.client_ip or ends.server_ip:
         out["address_basis"] = "line"
     return out
+
+
+def _ends(message: Message, group: Mapping[str, str], head: Head) -> Ends:
+    server, server_port = _end(group, "server")
+    server = server or address(group.get("server_name"))
+    client, client_port = _end(group, "client")
+    if message.leg == "client" and head.client_ip and client in (None, head.client_ip) and client_port is None:
+        client, client_port = head.client_ip, head.client_port
+    if head.server_ip and server is None:
+        server, server_port = head.server_ip, head.server_port
+    return Ends(address(client), client_port, address(server), server_port if server else None)
+
+
+def _end(group: Mapping[str, str], name: str) -> tuple[str | None, int | None]:
+    return address(group.get(f"{name}_ip")), _port(group.get(f"{name}_port"))
 
 
 def _port(text: str | None) -> int | None:

@@ -51,7 +51,7 @@ FORMS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
         ("ymd_zone", rf"(?<![\d.]){_YMD} {_HMS}(?:[.,](?P<f>\d{{1,9}}))? ?(?P<z>(?:{_NAMES})(?![A-Za-z])|{_OFFSET}(?!\d)|<{_OFFSET}>)", 0),
         (
             "epoch",
-            r'(?:^|"(?:ts|time|timestamp|epoch|t)"\s?:\s?"?|\b(?:ts|time)=|(?<![\w.:/])(?=1\d{9}\.\d{3}(?!\d)))'
+            r'(?:^|"(?:ts|time|timestamp|epoch|t)"\s?:\s?"?|\b(?:ts|time)=|(?<![\w.:/])(?=1\d{9}\.\d{3}(?:\d{3})?(?!\d)))'
             r"(?P<epoch>1\d{9}(?:\.\d{1,9}|\d{9}|\d{6}|\d{3})?)(?![\d.])",
             0,
         ),
