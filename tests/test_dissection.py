@@ -82,6 +82,13 @@ def client_hello() -> bytes:
     return outgoing.read()
 
 
+def mysql_error(code: int, state: bytes, text: bytes, number: int = 0) -> bytes:
+    body = b"\xff" + struct.pack("<H", code) + b"#" + state + text
+    return len(body).to_bytes(3, "little") + bytes([number]) + body
+
+
+GREETED = b"\n8.0.36\0" + bytes(4) + b"saltsalt\0" + struct.pack("<HBH", 0xF7FF, 45, 2) + bytes(13) + b"saltsaltsalt\0"
+MYSQL_GREETING = ("S", len(GREETED).to_bytes(3, "little") + b"\0" + GREETED)
 SECRET = record(23, bytes(range(7, 87)))
 SWITCH = record(20, b"\1")
 
@@ -390,6 +397,22 @@ CONVERSATIONS: dict[str, tuple[Talk, dict]] = {
     ),
     "HTTP leaving": (
         Talk([("C", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), ("S", OK + b"0123456789")], port=80), {"client_goodbye": True},
+    ),
+    "Redis hangs up": (
+        Talk([("C", b"*1\r\n$4000000\r\n" + b"x" * 3000), ("S", b"-ERR Protocol error: invalid bulk length\r\n")], port=6379),
+        {"application": "redis", "last_server_words": "Redis ERR Protocol error", "server_goodbye": "error"},
+    ),
+    "Redis complains": (
+        Talk([("C", b"*1\r\n$6\r\nSECRET\r\n"), ("S", b"-ERR unknown command 'SECRET'\r\n")], port=6379),
+        {"application": "redis", "last_server_words": "Redis ERR", "server_goodbye": None},
+    ),
+    "MySQL is full": (
+        Talk([("S", mysql_error(1040, b"08004", b"Too many connections"))], port=3306),
+        {"application": "mysql", "last_server_words": "MySQL error 1040", "server_goodbye": "error"},
+    ),
+    "MySQL waited too long": (
+        Talk([MYSQL_GREETING, ("S", mysql_error(4031, b"HY000", b"The client was disconnected", number=2))], port=3306),
+        {"application": "mysql", "last_server_words": "MySQL error 4031", "server_goodbye": "idle_timeout"},
     ),
     "garbage": (Talk([("C", random.Random(1).randbytes(3000)), ("S", random.Random(2).randbytes(3000))]), {}),
     "garbage elsewhere": (Talk([("C", b"\xff" * 500), ("S", b"\xfe" * 500)], port=443), {}),
@@ -766,6 +789,7 @@ REAL = {
     "postgres_server_killed/server.pcap": {"application": "postgresql", "request_unanswered": True, "server_goodbye": None},
     "stale_pool/client.pcap": {"application": "postgresql", "request_unanswered": True, "last_server_words": "ReadyForQuery (idle)"},
     "stale_pool_any/client.pcap": {"application": "postgresql", "request_unanswered": True},
+    "redis_value_too_large/client.pcap": {"application": "redis", "last_server_words": "Redis ERR Protocol error", "server_goodbye": "error"},
     "late_reset/client.pcap": {"application": "http", "request_unanswered": False},
 }  # fmt: skip
 

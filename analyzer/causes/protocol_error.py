@@ -18,7 +18,7 @@ CAUSE = Cause(
     ),
     confirm="The log of the side that hung up, at the time of its last words; the same request by hand (`psql`, `curl -v`) shows the same error.",
     signs=(
-        Sign("error_said", "its last words were an error: `{last_server_words}` (SQLSTATE {sqlstate})",
+        Sign("error_said", "its last words were an error: `{last_server_words}`",
              lambda e: any_of((e["server_goodbye"] == "error").mask(e["application"].isna()),
                               e["last_server_words"].str.contains("GOAWAY|RST_STREAM"),
                               e["last_client_words"].str.contains("GOAWAY|RST_STREAM")), 13, -8, source="CAUSE-17", group="error"),

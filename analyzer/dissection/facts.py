@@ -219,7 +219,8 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
                     left |= one.segment.from_client and message.code == "close_notify"
             elif message.type == "request":
                 closes = message.closes
-
+            elif message.reason:
+                facts["server_goodbye"] = message.reason
     if ahead:
         state.hole()
     for from_client in (True, False) if state.seen and not sealed else ():

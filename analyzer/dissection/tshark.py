@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 120  # seconds; the input is bounded, so only a tshark that hangs meets it
-LAYERS = ("pgsql", "tls", "http", "http2")  # what `words` understands
+LAYERS = ("pgsql", "mysql", "tls", "http", "http2", "resp")  # what `words` understands
 OPTIONS = {  # those that matter here, whatever the installation's defaults
     "tcp.desegment_tcp_streams": "TRUE",
     "tcp.analyze_sequence_numbers": "TRUE",

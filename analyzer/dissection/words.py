@@ -1,7 +1,7 @@
 """From pyshark's layers to messages: the kind of each, and the few details that facts are made of.
 
 Lives here: the names of PostgreSQL's messages (protocol 3.0, chapter "Message Formats"), of TLS records and alerts
-(RFC 8446 6, RFC 5246), of HTTP's methods and status.
+(RFC 8446 6, RFC 5246), of HTTP's methods and status, the number of a MySQL error and the first word of a Redis one.
 Never here: payload. A message's text is read only for SQL statements, only when asked for, bounded and escaped; and to
 tell PgBouncer's reasons apart, of which it is not kept.
 """
@@ -62,10 +62,17 @@ FRAMES = {
     8: "WINDOW_UPDATE", 9: "CONTINUATION",
 }  # fmt: skip
 
+# Errors with which a MySQL or MariaDB server ends a connection (their lists of server errors) -> what they announce.
+MYSQL_GOODBYES = {
+    1053: "shutdown", 1927: "terminated", 4031: "idle_timeout",
+    1040: "error", 1042: "error", 1043: "error", 1045: "error", 1129: "error", 1130: "error", 1152: "error", 1153: "error", 1156: "error",
+    1157: "error", 1158: "error", 1160: "error", 1203: "error",
+}  # fmt: skip
+
 # Protocols that are only named: tshark's layer -> application.
 OTHERS = {
-    "mysql": "mysql", "tds": "tds", "tns": "oracle", "drda": "db2", "mongo": "mongodb", "cql": "cassandra",
-    "resp": "redis", "memcache": "memcache", "kafka": "kafka", "amqp": "amqp", "mqtt": "mqtt", "ldap": "ldap", "ssh": "ssh",
+    "tds": "tds", "tns": "oracle", "drda": "db2", "mongo": "mongodb", "cql": "cassandra",
+    "memcache": "memcache", "kafka": "kafka", "amqp": "amqp", "mqtt": "mqtt", "ldap": "ldap", "ssh": "ssh",
     "smtp": "smtp", "imap": "imap", "pop": "pop", "ftp": "ftp", "telnet": "telnet", "smb": "smb", "smb2": "smb", "dns": "dns",
     "sip": "sip", "rtsp": "rtsp", "websocket": "websocket", "http2": "http2",
 }  # fmt: skip
@@ -81,7 +88,7 @@ class Message:
     status: str = ""  # ReadyForQuery's letter
     severity: str = ""
     code: str = ""  # SQLSTATE, alert, HTTP status
-    reason: str = ""  # what PgBouncer's words mean
+    reason: str = ""  # what PgBouncer's words, a MySQL or a Redis error announce
     pid: int | None = None
     waits: bool = False  # Authentication: the client has to answer
     sealed: bool = False  # encrypted from here on
@@ -204,6 +211,25 @@ def _http(layer: Any) -> list[Message]:
     return [Message("http", f"HTTP {status}", "response", code=str(status), closes=closes, length=length)]
 
 
+def _mysql(layer: Any) -> list[Message]:
+    """A server's error packet; of everything else only the protocol is named."""
+    code = _number(layer.get_field("mysql.error_code"))
+    if code is None:
+        return [Message("mysql", "")]
+    return [Message("mysql", f"MySQL error {code}", "error", code=str(code), reason=MYSQL_GOODBYES.get(code, ""))]
+
+
+def _redis(layer: Any) -> list[Message]:
+    """An error reply by its first word; after a protocol error Redis closes (networking.c, CLIENT_CLOSE_AFTER_REPLY)."""
+    said = _text(layer, "resp.error").removeprefix("-")
+    code = re.match(r"[A-Z]{2,20}\b", said)
+    if code is None:
+        return [Message("redis", "")]
+    fatal = said.startswith("ERR Protocol error")
+    kind = "Redis ERR Protocol error" if fatal else f"Redis {code[0]}"
+    return [Message("redis", kind, "error", code=code[0], reason="error" if fatal else "")]
+
+
 def _http2(layer: Any) -> list[Message]:
     found = layer.get_field("http2.type")
     kinds = [FRAMES.get(_number(field.show) or 0) for field in found.all_fields] if found is not None else []
@@ -223,6 +249,10 @@ def messages_of(layers: Sequence[Any], stream: Stream, segment: Segment, *, stat
             out += _http(layer)
         elif name == "http2":
             out += _http2(layer)
+        elif name == "mysql":
+            out += _mysql(layer)
+        elif name == "resp":
+            out += _redis(layer)
         elif name in OTHERS and not stream.protocol:
             out.append(Message(OTHERS[name], ""))
     first = not segment.from_client and segment.seq == 0 and segment.length == 1
