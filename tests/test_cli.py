@@ -387,7 +387,8 @@ def test_a_full_disk_leaves_no_half_written_file(here: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process.")
 def test_an_interruption_leaves_no_half_written_file(here: Path) -> None:
     (here / "out").write_text("<!doctype html>\nan older report\n")
-    step = "os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(60)"
+    # a background job inherits an ignored SIGINT; the command is to be interrupted there too
+    step = "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(60)"
     done = patched(here, step, "result.os.replace", "analyze", "dump.pcap", "-o", "out")
     assert done.returncode == INTERRUPTED
     assert done.stderr.decode().strip() == "pcapreport: interrupted."
