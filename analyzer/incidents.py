@@ -15,6 +15,7 @@ import pandas as pd
 from analyzer import schema
 from analyzer.causes import all_causes
 from analyzer.causes.wording import seconds
+from analyzer.language import Sentence, joined, say, say_many
 
 # Findings of one kind with a longer pause than this between them are told as two incidents.
 PAUSE = 600.0  # s
@@ -57,7 +58,7 @@ def incidents(endings: pd.DataFrame, findings: pd.DataFrame, matches: pd.DataFra
     members = schema.rows(table)
     groups = [[members[n] for n in numbers] for numbers in _groups(table, members)]
     groups.sort(key=_rank)
-    return schema.INCIDENTS.conform(pd.DataFrame([_row(number, group) for number, group in enumerate(groups, start=1)]))
+    return schema.INCIDENTS.of([_row(number, group) for number, group in enumerate(groups, start=1)])
 
 
 def _rank(group: list[Any]) -> tuple[Any, ...]:
@@ -148,62 +149,78 @@ def _row(number: int, group: list[Any]) -> dict[str, Any]:
         "clients": list(dict.fromkeys(m.client_ip for m in group))[:MOST_HOSTS],
         "servers": list(dict.fromkeys(m.server for m in group))[:MOST_HOSTS],
         "endings": [m.ending for m in group],
-        "sentence": (head.sentence if len(same) == 1 else _sentence(same, cause.title))
-        + _more(group, same)
-        + _timer(same),
-        "remedy": cause.remedy,
+        "sentence": joined(
+            [head.sentence if len(same) == 1 else _sentence(same, say(cause.title)), *_more(group, same), *_timer(same)]
+        ),
+        "remedy": say(cause.remedy),
     }
 
 
-def _sentence(same: list[Any], title: str) -> str:
-    first = same[0]
-    what = f"{len(same)} connections {_ends(same)}"
+def _sentence(same: list[Any], title: Sentence) -> Sentence:
+    first, told = same[0], {"n": len(same), "ends": _ends(same), "title": title}
     if first.kind == "silence":
-        return f"{what} died in silence: {title}."
-    if first.reset_by == "undetermined":
-        return f"{what} were reset; the evidence does not decide who sent the resets. On the wire: {title}."
-    who = "a device between them" if first.reset_by == "middlebox" else f"the {first.reset_by}"
-    return f"{what} were reset by {who}: {title}."
+        return say("{n} connections {ends} died in silence: {title}.", **told)
+    return {
+        "client": say("{n} connections {ends} were reset by the client: {title}.", **told),
+        "server": say("{n} connections {ends} were reset by the server: {title}.", **told),
+        "middlebox": say("{n} connections {ends} were reset by a device between them: {title}.", **told),
+        "undetermined": say(
+            "{n} connections {ends} were reset; the evidence does not decide who sent the resets. On the wire: {title}.",
+            **told,
+        ),
+    }[first.reset_by]
 
 
-def _ends(same: list[Any]) -> str:
+def _ends(same: list[Any]) -> Sentence:
     """Return from whom to whom, naming what all of them share."""
     clients, hosts, services = ({getattr(m, name) for m in same} for name in ("client_ip", "server_ip", "server"))
-    source = next(iter(clients)) if len(clients) == 1 else f"{len(clients)} clients"
+    source = next(iter(clients)) if len(clients) == 1 else say("{n} clients", n=len(clients))
     if len(services) == 1:
         target = next(iter(services))
     elif len(hosts) == 1:
-        target = f"{len(services)} ports of {next(iter(hosts))}"
+        target = say("{n} ports of {host}", n=len(services), host=next(iter(hosts)))
     else:
-        target = f"{len(services)} services of {len(hosts)} servers"
-    return f"from {source} to {target}"
+        target = say("{n} services of {hosts} servers", n=len(services), hosts=len(hosts))
+    return say("from {source} to {target}", source=source, target=target)
 
 
-def _more(group: list[Any], same: list[Any]) -> str:
+def _more(group: list[Any], same: list[Any]) -> list[Sentence]:
     """Return what belongs to the incident without having its cause, and how fast a mass of resets came."""
     parts = []
     length = (same[-1].time - same[0].time).total_seconds()
     if len(same) >= MASS and length <= AFTERMATH:
-        parts.append(f" All within {seconds(max(length, 1e-6))}.")
+        parts.append(say("All within {duration}.", duration=seconds(max(length, 1e-6))))
     refused = sum(m.cause == "connection_refused" for m in group) if same[0].cause != "connection_refused" else 0
     rest = len(group) - len(same) - refused
     if rest:
-        parts.append(f" {rest} more {'connection' if rest == 1 else 'connections'} broke in consequence.")
+        parts.append(
+            say_many("{n} more connection broke in consequence.", "{n} more connections broke in consequence.", rest)
+        )
     if refused:
         parts.append(
-            f" Afterwards {refused} {'attempt' if refused == 1 else 'attempts'} to connect {'was' if refused == 1 else 'were'} refused."
+            say_many(
+                "Afterwards {n} attempt to connect was refused.",
+                "Afterwards {n} attempts to connect were refused.",
+                refused,
+            )
         )
-    return "".join(parts)
+    return parts
 
 
-def _timer(same: list[Any]) -> str:
+def _timer(same: list[Any]) -> list[Sentence]:
     """Return the bracket of the idle timer, where enough connections failed to have one."""
     known = next((m for m in same if m.timer_high is not None), None)
     if known is None or not known.cause.startswith("idle_timeout"):
-        return ""
-    low = f"longer than {seconds(known.timer_low)} and " if known.timer_low else ""
-    hint = f" Known defaults in that range: {known.timer_known}." if known.timer_known else ""
-    return f" The timer is {low}at most {seconds(known.timer_high)}.{hint}"
+        return []
+    high = seconds(known.timer_high)
+    parts = [
+        say("The timer is longer than {low} and at most {high}.", low=seconds(known.timer_low), high=high)
+        if known.timer_low
+        else say("The timer is at most {high}.", high=high)
+    ]
+    if known.timer_known:
+        parts.append(say("Known defaults in that range: {defaults}.", defaults=known.timer_known))
+    return parts
 
 
 def verdict(table: pd.DataFrame) -> dict[str, Any]:
@@ -211,18 +228,18 @@ def verdict(table: pd.DataFrame) -> dict[str, Any]:
     if table.empty:
         return {
             "incident": None, "reset_by": None, "confidence": None, "cause": None, "cause_confidence": None, "covers": None, "others": 0,
-            "sentence": "No connection in this capture was reset or died in silence.",
+            "sentence": say("No connection in this capture was reset or died in silence."),
         }  # fmt: skip
     top = table.iloc[0]
     harmful = table[~table["harmless"].fillna(False).astype(bool)]
     total = int(harmful["resets"].sum())
     covers = None if not total else (0.0 if bool(top["harmless"]) else float(top["resets"]) / total)
     others = len(harmful[harmful["incident"] != top["incident"]])
-    sentence = str(top["sentence"])
+    sentence = top["sentence"]
     if covers is not None and 0 < covers < 0.5:
-        sentence = f"Several problems; the most pressing: {sentence}"
+        sentence = say("Several problems; the most pressing: {sentence}", sentence=sentence)
     if not total:
-        sentence = f"Nothing harmful. {sentence}"
+        sentence = joined([say("Nothing harmful."), sentence])
     return {
         "incident": top["incident"],
         "reset_by": top["reset_by"],

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analyzer.errors import Notice, UsageError
+from analyzer.language import ENGLISH, say, using
 from analyzer.schema import records
 
 SCHEMA = "pcapreport/1"
@@ -143,14 +144,15 @@ class Diagnosis:
             raise UsageError(f"No connection that ended badly belongs to {what}.")
         return list(dict.fromkeys(found))
 
-    def explain(self, reset: str) -> str:
-        """Return everything about one ending ('r1', 's1' …) as text. Raises UsageError when there is none of that name."""
+    def explain(self, reset: str, *, lang: str = ENGLISH) -> str:
+        """Return everything about one ending ('r1', 's1' …) as text, in English or in `lang`. Raises UsageError when there is none of that name."""
         from analyzer import report
 
         if reset not in set(self.endings["ending"]):
             known = ", ".join(self.endings["ending"].head(10)) or "none"
             raise UsageError(f"There is no ending called {reset!r} in this result; there are: {known}.")
-        return str(report.explanation(self, reset))
+        with using(lang):
+            return str(report.explanation(self, reset))
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the result document as JSON text, UTF-8, and write it to `path` when one is given."""
@@ -159,20 +161,22 @@ class Diagnosis:
             write_whole(Path(path), text)
         return text
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the report as one self-contained HTML page, and write it to `path` when one is given."""
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, lang: str = ENGLISH) -> str:
+        """Return the report as one self-contained HTML page, in English or in `lang`, and write it to `path` when one is given."""
         from analyzer import report
 
-        page = report.html(self)
+        with using(lang):
+            page = report.html(self)
         if path is not None:
             write_whole(Path(path), page)
         return page
 
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the verdict and the incidents as Markdown for a ticket or a chat, and write it to `path` when one is given."""
+    def to_markdown(self, path: str | os.PathLike[str] | None = None, *, lang: str = ENGLISH) -> str:
+        """Return the verdict and the incidents as Markdown for a ticket or chat, in English or `lang`, and write it to `path` when one is given."""
         from analyzer.report import markdown
 
-        text = markdown.render(self)
+        with using(lang):
+            text = markdown.render(self)
         if path is not None:
             write_whole(Path(path), text)
         return text
@@ -266,7 +270,12 @@ class _Items:
         for f in others:
             later = f["time"] is None or e["time"] is None or f["time"] > e["time"]
             if e["kind"] == "reset" and later and (f["src"], f["sport"]) != sender:
-                text = f"Frame {f['frame']} in {f['capture']} carries a later reset from {f['src']}: a consequence, its connection was already gone."
+                text = say(
+                    "Frame {frame} in {capture} carries a later reset from {source}: a consequence, its connection was already gone.",
+                    frame=f["frame"],
+                    capture=f["capture"],
+                    source=f["src"],
+                )
                 out.append({"capture": f["capture"], "frame": f["frame"], "sentence": text})
         return out
 

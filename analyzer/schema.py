@@ -6,6 +6,7 @@ Never here: how a column is computed. A word that is not in this file is not a w
 Conventions
 - Times are `datetime64[ns, UTC]`; durations are float seconds. Never epoch floats: they lose the nanoseconds.
 - Facts are nullable (`Float64`, `Int64`, `boolean`, `string`): "we could not see" never reads as "no".
+- A column of sentences is `object`: strings in English that remember how to be said in another language (language.py).
 - `client` is the initiator of this TCP connection, `server` the other end; `sender` is the end whose address a reset carries,
   `peer` the other one. Who really transmitted it is a finding (`reset_by`), never a column of facts.
 - Lengths come from the IP header, so captures cut by a snaplen stay right.
@@ -13,7 +14,7 @@ Conventions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 TIME = "datetime64[ns, UTC]"
+SENTENCE = "object"
 NO_TIME = np.iinfo(np.int64).min  # a pcapng simple packet block carries no time (draft-ietf-opsawg-pcapng 4.4); pandas' NaT
 
 # TCP flag bits (RFC 9293 3.1, RFC 3168, RFC 9768); twelve bits, as in Wireshark's `tcp.flags`.
@@ -109,6 +111,10 @@ class Table:
             else:
                 out[name] = pd.Series(pd.NA, index=range(len(frame))).astype(column.dtype)
         return pd.DataFrame(out, index=range(len(frame)))
+
+    def of(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """Return the table with these rows, as `conform` does; values are taken as they are, whatever pandas would make of them."""
+        return self.conform(pd.DataFrame(list(rows), dtype=object)) if rows else self.empty()
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -313,7 +319,7 @@ COVERAGE = _table(
     first=_c(TIME, "first packet"),
     last=_c(TIME, "last packet"),
     where=_c("string", "'client', 'server', 'both' (loopback), 'between' or 'unknown': on whose host it was taken, for most of its connections"),
-    where_basis=_c("string", "what that rests on, one sentence"),
+    where_basis=_c(SENTENCE, "what that rests on, one sentence"),
     directions=_c("string", "'both', 'one' (only one direction of most connections) or 'unknown'"),
     only_resets=_c("boolean", "practically nothing but resets: a capture filter dropped the rest"),
     drops=_c("Int64", "packets known to be lost; null when nothing says"),
@@ -321,7 +327,7 @@ COVERAGE = _table(
     local_hosts=_c("string", "addresses of the capturing host, comma-separated, as far as directions tell"),
     hosts=_c("string", "addresses seen, the busiest first, comma-separated, at most 20"),
     connections=_c("Int64", "connections seen"),
-    sentence=_c("string", "all of it in one or two sentences"),
+    sentence=_c(SENTENCE, "all of it in one or two sentences"),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -566,7 +572,7 @@ MATCHES = _table(
     writer=_c("string", "LOG_LINES.writer"),
     lag=_c("Float64", "time minus the reset's time: a line comes after what it reports", "s"),
     tie=_c("string", "'connection' (ip and port), 'process', 'host' (address only) or 'time'"),
-    tie_sentence=_c("string", "why this line belongs to this ending, one sentence"),
+    tie_sentence=_c(SENTENCE, "why this line belongs to this ending, one sentence"),
 )
 
 CLOCKS = _table(
@@ -577,7 +583,7 @@ CLOCKS = _table(
     spread_seconds=_c("Float64", "half-width within which the supporting pairs agree", "s"),
     support=_c("Int64", "pairs (log line, packet) that agree with it"),
     basis=_c("string", "'identity' (lines tied by connection), 'pattern' (times only), 'given' or 'none'"),
-    sentence=_c("string", "the same in words, zone and skew apart"),
+    sentence=_c(SENTENCE, "the same in words, zone and skew apart"),
 )
 
 UNMATCHED_LOG_LINES = _table(
@@ -588,8 +594,8 @@ UNMATCHED_LOG_LINES = _table(
     time=_c(TIME, "on the capture's clock; null without an offset"),
     event=_c("string", "LOG_LINES.event"),
     text=_c("string", "LOG_LINES.text"),
-    reason=_c("string", "why nothing in the capture explains it, one sentence"),
-    next_log=_c("string", "the log setting that would tie it; null when none would help"),
+    reason=_c(SENTENCE, "why nothing in the capture explains it, one sentence"),
+    next_log=_c(SENTENCE, "the log setting that would tie it; null when none would help"),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -605,7 +611,7 @@ EVIDENCE = _table(
     sign=_c("string", "sign id, unique within its cause"),
     held=_c("boolean", "true, false, or null: could not be seen"),
     weight=_c("Int64", "what it counted, 0 when its group had already counted", "decibans"),
-    sentence=_c("string", "what was looked for, with this ending's values"),
+    sentence=_c(SENTENCE, "what was looked for, with this ending's values"),
     frames=_c("object", "list of (capture, frame) that show it"),
     log_lines=_c("object", "list of (source, line) that show it"),
 )
@@ -619,12 +625,12 @@ FINDINGS = _table(
     cause=_c("string", "cause id or 'unexplained'"),
     cause_confidence=_c("Float64", "probability of cause; null when unexplained"),
     emitter=_c("string", "'socket', 'kernel', 'host_filter', 'device' or 'unknown'"),
-    proof=_c("string", "what makes it proof ('both ends', 'outgoing at its host', 'kernel trace'); null when it is inference"),
+    proof=_c(SENTENCE, "what makes it proof ('both ends', 'outgoing at its host', 'kernel trace'); null when it is inference"),
     harmless=_c("boolean", "nothing was lost; null where that cannot be known"),
     alternatives=_c("object", "list of {'cause', 'reset_by', 'confidence'}, the likeliest first"),
-    sentence=_c("string", "who, why and how sure, one sentence"),
-    next_capture=_c("string", "the one capture that would decide; null when decided"),
-    next_log=_c("string", "the one log setting that would tie or decide; null when none"),
+    sentence=_c(SENTENCE, "who, why and how sure, one sentence"),
+    next_capture=_c(SENTENCE, "the one capture that would decide; null when decided"),
+    next_log=_c(SENTENCE, "the one log setting that would tie or decide; null when none"),
 )
 
 INCIDENTS = _table(
@@ -643,8 +649,8 @@ INCIDENTS = _table(
     clients=_c("object", "list of client addresses, at most 20"),
     servers=_c("object", "list of server ip:port, at most 20"),
     endings=_c("object", "list of ENDINGS.ending"),
-    sentence=_c("string", "what happened, one sentence"),
-    remedy=_c("string", "what to change"),
+    sentence=_c(SENTENCE, "what happened, one sentence"),
+    remedy=_c(SENTENCE, "what to change"),
 )
 
 TABLES: tuple[Table, ...] = (

@@ -16,6 +16,7 @@ import pandas as pd
 
 from analyzer import schema
 from analyzer.errors import Notice
+from analyzer.language import N_, joined, say, say_many
 
 # The same reset at two points is this close after the clocks are aligned; transit times are far below it.
 SAME_RESET = 2.0  # s
@@ -73,6 +74,23 @@ class Vantage:
     legs: pd.DataFrame
 
 
+# By the place that the packets tell.
+_MISNAMED = {
+    "client": N_(
+        "It is called {name}, but its packets say that it was taken on the client's host; the packets are believed."
+    ),
+    "server": N_(
+        "It is called {name}, but its packets say that it was taken on the server's host; the packets are believed."
+    ),
+    "both": N_(
+        "It is called {name}, but its packets say that client and server are one host; the packets are believed."
+    ),
+    "between": N_(
+        "It is called {name}, but its packets say that it was taken between client and server; the packets are believed."
+    ),
+}
+
+
 def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     """Return COVERAGE with `where` from the names 'client' and 'server' where packets do not tell, and notices where the two disagree."""
     out, notices = coverage.copy(), []
@@ -82,10 +100,10 @@ def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
             if row["where"] == "unknown":
                 out.loc[index, ["where", "where_basis"]] = [
                     name,
-                    "its name says so; the packets neither confirm nor contradict it",
+                    say("Its name says so; the packets neither confirm nor contradict it."),
                 ]
             elif row["where"] != name:
-                sentence = f"It is called {name}, but its packets say it was taken at: {row['where']}; the packets are believed."
+                sentence = say(_MISNAMED[row["where"]], name=name)
                 notices.append(Notice("warning", str(name), "", sentence))
     return out, notices
 
@@ -178,20 +196,23 @@ def clock_rows(clocks: Mapping[str, Clock]) -> pd.DataFrame:
     rows = []
     for clock in list(clocks.values())[1:]:
         found = clock.support > 0
-        drift = f", drifting {clock.drift * 1e6:+.0f} millionths" if clock.drift else ""
-        sentence = (
-            f"The clock at {clock.point} is {clock.offset:+.6f} s from the one at {reference}{drift}, by {clock.support} handshakes seen at both."
-            + (" Its times are shown on that clock." if clock.moves else "")
-            if found
-            else f"No handshake was seen at both {clock.point} and {reference}: their clocks are taken to agree."
-        )
+        both = {"point": clock.point, "reference": reference}
+        drift = say(", drifting {drift:+.0f} millionths", drift=clock.drift * 1e6) if clock.drift else say("")
+        offset = say_many(
+            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshake seen at both.",
+            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshakes seen at both.",
+            clock.support, offset=clock.offset, drift=drift, **both,
+        )  # fmt: skip
+        moved = say("Its times are shown on that clock.") if clock.moves else say("")
+        none = say("No handshake was seen at both {point} and {reference}: their clocks are taken to agree.", **both)
+        sentence = joined([offset, moved]) if found else none
         rows.append(
             {
                 "source": clock.point, "offset_seconds": clock.offset if found else None, "spread_seconds": clock.spread,
                 "support": clock.support, "basis": "identity" if found else "none", "sentence": sentence,
             }
         )  # fmt: skip
-    return schema.CLOCKS.conform(pd.DataFrame(rows)) if rows else schema.CLOCKS.empty()
+    return schema.CLOCKS.of(rows)
 
 
 def align(table: pd.DataFrame, clocks: Mapping[str, Clock]) -> pd.DataFrame:

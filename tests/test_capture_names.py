@@ -106,7 +106,7 @@ def test_many_of_one_pattern_are_one_notice() -> None:
     files = [File(f"2611{day}-09:00:00.pcap", at(f"2026-11-{day}T09:00:00+09:00", LATE)) for day in (17, 18, 19)]
     (notice,) = stale(files)
     assert notice.source == "261117-09:00:00.pcap"
-    assert "(so do 2 others)" in notice.sentence
+    assert "So do 2 other captures." in notice.sentence
     (notice,) = stale(files[:2])
     assert "(so does another)" in notice.sentence
 

@@ -87,8 +87,8 @@ MODULES = {
 }
 SHELVES = {"capture", "logs", "causes"}
 STAGES = SHELVES | {"connections", "endings", "vantage", "dissection", "correlation", "diagnosis", "incidents"}
-GROUND = {"analyzer.schema", "analyzer.errors", "analyzer.compiled"}
-SPINE = STAGES | {"cli", "pipeline", "schema", "errors", "result", "report"}
+GROUND = {"analyzer.schema", "analyzer.errors", "analyzer.compiled", "analyzer.language"}
+SPINE = STAGES | {"cli", "pipeline", "schema", "errors", "language", "result", "report"}
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios"}
 
 

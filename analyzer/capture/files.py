@@ -20,6 +20,7 @@ from analyzer.capture.names import stale
 from analyzer.capture.streams import Stream, unreadable
 from analyzer.capture.walking import parser_of, stretches
 from analyzer.errors import Notice, UnusableInput
+from analyzer.language import say
 from analyzer.schema import NO_TIME
 
 # How far a file is read to learn when it begins; packets without a time (pcapng simple packets) may come first.
@@ -149,8 +150,8 @@ def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
             raise UnusableInput(notices[0].sentence)
         raise UnusableInput(f"The folder {folder} holds no capture (its subfolders were not searched).")
     if passed:
-        names = ", ".join(passed[:SHOWN]) + (f" and {len(passed) - SHOWN} more" if len(passed) > SHOWN else "")
-        notices.append(Notice("info", str(folder), "", f"Not captures, and left out: {names}."))
+        names = ", ".join(passed[:SHOWN]) + (f" … (+{len(passed) - SHOWN})" if len(passed) > SHOWN else "")
+        notices.append(Notice("info", str(folder), "", say("Not captures, and left out: {names}.", names=names)))
     return notices
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from analyzer.errors import Notice
+from analyzer.language import N_, Sentence, joined, say, say_many
 
 # Days as names write them, with the orders of year, month and day that are tried. A name that has only a date tells too little.
 _DAYS = (
@@ -34,9 +35,9 @@ PROMPT = 1.5  # seconds
 FARTHEST = 366 * 86_400  # seconds; a time that far from the packets is none, or not theirs
 SECOND = 10**9  # ns
 
-ADVICE = (
-    "where the name given to tcpdump holds no %-codes, each rotation (-G) writes over the same file and what came before is lost;"
-    " -w 'dump-%Y%m%d-%H%M%S.pcap' gives each rotation its own"
+ADVICE = N_(
+    "Where the name given to tcpdump holds no %-codes, each rotation (-G) writes over the same file and what came before is lost;"
+    " -w 'dump-%Y%m%d-%H%M%S.pcap' gives each rotation its own."
 )
 
 
@@ -65,16 +66,12 @@ def stale(files: Sequence[Named]) -> list[Notice]:
         found = [(file, late) for file, late in group if late is not None]
         if 2 * len(found) > len(group):
             file, late = found[0]
-            others = (
-                f" (so do {len(found) - 1} others)"
-                if len(found) > 2
-                else " (so does another)"
-                if len(found) == 2
-                else ""
-            )
-            zone = " (the name's time zone is not known: whole quarter hours may come on top)" if late < QUARTER else ""
-            sentence = f"The capture begins {_words(late)} later than its name says{zone}{others}: {ADVICE}."
-            notices.append(Notice("warning", file.name, "", sentence))
+            sentences = [say("The capture begins {late} later than its name says.", late=_words(late))]
+            if late < QUARTER:
+                sentences.append(say("The name's time zone is not known: whole quarter hours may come on top."))
+            if len(found) > 1:
+                sentences.append(say_many("So does {n} other capture.", "So do {n} other captures.", len(found) - 1))
+            notices.append(Notice("warning", file.name, "", joined([*sentences, say(ADVICE)])))
     return notices
 
 
@@ -111,8 +108,8 @@ def _late(difference: float, step: int) -> float | None:
     return rest if rest > PROMPT + step else None
 
 
-def _words(seconds: float) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+def _words(seconds: float) -> Sentence:
+    for words, length in ((N_("{n} days"), 86_400), (N_("{n} hours"), 3600), (N_("{n} minutes"), 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.1f} s"
+            return say(words, n=round(seconds / length))
+    return say("{seconds:.1f} s", seconds=seconds)

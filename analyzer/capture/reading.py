@@ -19,6 +19,7 @@ from analyzer.capture.records import Counts, Parser, Rows
 from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
 from analyzer.errors import Notice
+from analyzer.language import say
 from analyzer.schema import NO_TIME, SEGMENT
 
 
@@ -99,7 +100,7 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
             last = _chunk(segments[:found], len(records), tally, parser, notices)
             yield last
     if not last or last.drops != parser.drops:  # statistics come after the last packet
-        nothing = [] if last else [Notice("info", file.name, "", "The capture holds no packets.")]
+        nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]
         yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
 
 
@@ -119,7 +120,12 @@ def read_ahead(file: CaptureFile, *, ahead: int = 2) -> Iterator[Chunk]:
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:
     """Return the notice for link types that are not understood."""
     unknown = ", ".join(f"{links.name(link)} ({link})" for link in link_types if link not in links.DECODED)
-    return Notice("warning", name, "", f"Packets of link type {unknown} are not understood and were only counted.")
+    return Notice(
+        "warning",
+        name,
+        "",
+        say("Packets of link type {types} are not understood and were only counted.", types=unknown),
+    )
 
 
 def _chunk(segments: Rows, packets: int, tally: Counts, parser: Parser, notices: Sequence[Notice]) -> Chunk:

@@ -19,6 +19,7 @@ from analyzer.capture.pcapng import Pcapng
 from analyzer.capture.records import Bytes, Parser, Step
 from analyzer.capture.streams import Stream
 from analyzer.errors import Notice
+from analyzer.language import N_, say
 
 CHUNK_BYTES = 1 << 20  # small enough for the buffer and its rows to stay in a core's cache
 
@@ -67,7 +68,12 @@ def stretches(stream: Stream, parser: Parser, name: str, chunk_bytes: int = CHUN
         notice = None
         if step.damage:
             at = base + step.damage.position
-            sentence = f"Frame {after} (byte {at}) {step.damage.says}: the file is damaged and was read up to there."
+            sentence = say(
+                "Frame {frame} (byte {byte}) {says}: the file is damaged and was read up to there.",
+                frame=after,
+                byte=at,
+                says=say(step.damage.says),
+            )
             notice = Notice("error", name, f"byte {at}", sentence)
         elif ended and not step.more and (lost or step.position < filled):
             notice = _ending(name, after, base + step.position, step.position < filled, lost, stream)
@@ -87,11 +93,12 @@ def stretches(stream: Stream, parser: Parser, name: str, chunk_bytes: int = CHUN
 def _ending(name: str, frame: int, place: int, within: bool, lost: OSError | None, stream: Stream) -> Notice:
     """Return the notice for a file that ends before its last record does, or cannot be read to its end."""
     if lost and stream.compression:
-        why = f"The {stream.compression} data is cut or damaged"
+        why = say("The {compression} data is cut or damaged", compression=stream.compression)
     elif lost:
-        why = f"The file could not be read further ({lost.strerror or lost})"
+        why = say("The file could not be read further ({reason})", reason=str(lost.strerror or lost))
     else:
-        why = "The file is cut"
-    where = "in the middle of" if within else "before"
-    sentence = f"{why} {where} frame {frame} (byte {place}); what precedes it was analysed."
+        why = say("The file is cut")
+    cut = N_("{why} in the middle of frame {frame} (byte {byte}); what precedes it was analysed.")
+    ends = N_("{why} before frame {frame} (byte {byte}); what precedes it was analysed.")
+    sentence = say(cut if within else ends, why=why, frame=frame, byte=place)
     return Notice("warning", name, f"byte {place}", sentence)

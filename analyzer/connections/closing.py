@@ -20,6 +20,7 @@ from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
 from analyzer.errors import Notice
+from analyzer.language import say
 from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
 
 Array = npt.NDArray[Any]
@@ -317,8 +318,10 @@ def notices(state: State) -> tuple[Notice, ...]:
             "warning",
             name,
             "",
-            f"The file holds more than {state.stream_limit:,} address pairs: later streams have no number here, "
-            "their frame numbers hold.",
+            say(
+                "The file holds more than {n:,} address pairs: later streams have no number here, their frame numbers hold.",
+                n=state.stream_limit,
+            ),
         )
         for name in files_past_limit(state)
     )

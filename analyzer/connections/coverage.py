@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analyzer.language import N_, Sentence, joined, say, say_many
 from analyzer.schema import COVERAGE
 
 Array = npt.NDArray[Any]
@@ -36,7 +37,7 @@ class Place:
     """Where a capture was taken, and why one may say so."""
 
     where: str
-    basis: str
+    basis: Sentence
 
 
 def local_hosts(hosts: Array) -> tuple[Array, Array, Array]:
@@ -78,47 +79,70 @@ def _by_hosts(places: Array, by_direction: bool) -> Place | None:
     best = names[np.argmax(counts)]
     share = counts.max() / len(told)
     why = (
-        "the frames' own directions say which segments left the capturing host"
+        say("the frames' own directions say which segments left the capturing host")
         if by_direction
-        else "its segments were captured before a network card had finished their checksums"
+        else say("its segments were captured before a network card had finished their checksums")
     )
     if share <= 0.5:
-        return Place("unknown", f"The capturing host is client in some connections and server in others: {why}.")
-    part = "" if share == 1 else f" in {share:.0%} of the connections that tell"
+        return Place(
+            "unknown", say("The capturing host is client in some connections and server in others: {why}.", why=why)
+        )
+    part = say("") if share == 1 else say(" in {share:.0%} of the connections that tell", share=share)
     if best == "between":
-        return Place("between", f"Segments of both ends came in before they went out{part}: the host forwarded them.")
+        return Place(
+            "between",
+            say("Segments of both ends came in before they went out{part}: the host forwarded them.", part=part),
+        )
     if best == "both":
-        both = "the frames' own directions" if by_direction else "unfinished checksums"
-        return Place("both", f"Client and server are the capturing host itself{part}: {both} say so.")
-    return Place(str(best), f"The {best} is the capturing host{part}: {why}.")
+        both = say("the frames' own directions") if by_direction else say("unfinished checksums")
+        return Place(
+            "both", say("Client and server are the capturing host itself{part}: {both} say so.", part=part, both=both)
+        )
+    return Place(str(best), say(_CAPTURING[str(best)], part=part, why=why))
+
+
+_CAPTURING = {
+    "client": N_("The client is the capturing host{part}: {why}."),
+    "server": N_("The server is the capturing host{part}: {why}."),
+}
 
 
 def _by_ttl(connections: pd.DataFrame) -> Place:
     """What TTLs and round trips say where no host shows itself."""
     seen = connections.dropna(subset=["client_ttl", "server_ttl"])
     if seen.empty:
-        return Place("unknown", "Frames carry no direction, and no connection shows the TTL of both ends.")
+        return Place("unknown", say("Frames carry no direction, and no connection shows the TTL of both ends."))
     client = seen["client_ttl"].isin(INITIAL_TTLS).to_numpy(bool)
     server = seen["server_ttl"].isin(INITIAL_TTLS).to_numpy(bool)
     usual_client, usual_server = int(seen["client_ttl"].mode()[0]), int(seen["server_ttl"].mode()[0])
-    values = f"TTL {usual_client} from the clients, {usual_server} from the servers"
+    values = say("TTL {client} from the clients, {server} from the servers", client=usual_client, server=usual_server)
     if np.mean(~client & ~server) >= MOSTLY:
-        return Place("between", f"Segments of both ends had crossed routers ({values}).")
+        return Place("between", say("Segments of both ends had crossed routers ({values}).", values=values))
     for name, near in (("client", client & ~server), ("server", server & ~client)):
         if near.mean() >= MOSTLY:
-            return Place(
-                "unknown",
-                f"No router lies between the {name} and the capture ({values}{_trip(seen, name)}): it was taken on the {name}'s "
-                "host or on the first device behind it, and neither frame directions nor checksums tell which.",
-            )
+            return Place("unknown", say(_NEAR[name], values=values, trip=_trip(seen, name)))
     if np.mean(client & server) >= MOSTLY:
-        return Place("unknown", f"No router lies between the two ends and the capture ({values}).")
-    return Place("unknown", f"The TTLs of different connections contradict each other (usually {values}).")
+        return Place("unknown", say("No router lies between the two ends and the capture ({values}).", values=values))
+    return Place(
+        "unknown", say("The TTLs of different connections contradict each other (usually {values}).", values=values)
+    )
 
 
-def _trip(connections: pd.DataFrame, name: str) -> str:
+_NEAR = {
+    "client": N_(
+        "No router lies between the client and the capture ({values}{trip}): it was taken on the client's host or on the first device "
+        "behind it, and neither frame directions nor checksums tell which."
+    ),
+    "server": N_(
+        "No router lies between the server and the capture ({values}{trip}): it was taken on the server's host or on the first device "
+        "behind it, and neither frame directions nor checksums tell which."
+    ),
+}
+
+
+def _trip(connections: pd.DataFrame, name: str) -> Sentence:
     trip = connections[f"{name}_rtt"].median()
-    return "" if pd.isna(trip) else f", {trip * 1e3:.3g} ms to it and back"
+    return say("") if pd.isna(trip) else say(", {trip:.3g} ms to it and back", trip=trip * 1e3)
 
 
 def _directions(connections: pd.DataFrame) -> str:
@@ -168,7 +192,9 @@ def coverage_table(
     resets = int(hosts["resets"].sum())
     only_resets = segments > 0 and resets >= ONLY_RESETS * segments
     if only_resets:
-        found = Place("unknown", "There is nothing but resets to tell it by.") if found.where == "unknown" else found
+        found = (
+            Place("unknown", say("There is nothing but resets to tell it by.")) if found.where == "unknown" else found
+        )
     busiest = np.argsort(-hosts["packets"], kind="stable")
     here = [texts[i] for i in busiest if local[i]]
     directions = "unknown" if only_resets else _directions(connections)
@@ -179,8 +205,8 @@ def coverage_table(
         drops = captures["drops"].sum(min_count=1)
     row: dict[str, Any] = {
         "point": point,
-        "first": pd.to_datetime(pd.Series([first]), utc=True),
-        "last": pd.to_datetime(pd.Series([last]), utc=True),
+        "first": first,
+        "last": last,
         "where": found.where,
         "where_basis": found.basis,
         "directions": directions,
@@ -192,38 +218,36 @@ def coverage_table(
         "connections": len(connections),
         "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, len(connections)),
     }
-    return COVERAGE.conform(
-        pd.DataFrame({name: value if isinstance(value, pd.Series) else [value] for name, value in row.items()})
-    )
+    return COVERAGE.of([row])
 
 
 _TAKEN = {
-    "client": "Taken on the client's host",
-    "server": "Taken on the server's host",
-    "both": "Taken on the host that is both client and server",
-    "between": "Taken between client and server",
-    "unknown": "Where it was taken is not certain",
+    "client": N_("Taken on the client's host{hosts}."),
+    "server": N_("Taken on the server's host{hosts}."),
+    "both": N_("Taken on the host that is both client and server{hosts}."),
+    "between": N_("Taken between client and server."),
+    "unknown": N_("Where it was taken is not certain."),
 }
 
 
 def _sentence(
     found: Place, here: list[str], directions: str, only_resets: bool, drops: Any, unseen_acked: int, connections: int
-) -> str:
+) -> Sentence | str:
     if connections == 0:
-        return "It holds no TCP."
-    named = (
-        f" ({', '.join(here[:3])}{' …' if len(here) > 3 else ''})"
-        if here and found.where in ("client", "server", "both")
-        else ""
-    )
-    count = "1 connection" if connections == 1 else f"{connections:,} connections"
-    facts = [count]
+        return say("It holds no TCP.")
+    names = ", ".join(here[:3]) + (" …" if len(here) > 3 else "")
+    hosts = say(" ({names})", names=names) if here else say("")
+    facts = say_many("{n:,} connection", "{n:,} connections", connections)
+    more = []
     if only_resets:
-        facts.append("practically nothing but resets, as if a capture filter had dropped the rest")
+        more.append(say("practically nothing but resets, as if a capture filter had dropped the rest"))
     elif directions == "one":
-        facts.append("only one direction of most")
+        more.append(say("only one direction of most"))
     if not pd.isna(drops) and drops > 0:
-        facts.append(f"{int(drops):,} packets known to be lost")
+        more.append(say_many("{n:,} packet known to be lost", "{n:,} packets known to be lost", int(drops)))
     if unseen_acked:
-        facts.append(f"{unseen_acked:,} with acknowledged bytes that it does not hold")
-    return f"{_TAKEN[found.where]}{named}: {found.basis[0].lower()}{found.basis[1:]} It holds {', '.join(facts)}."
+        more.append(say("{n:,} with acknowledged bytes that it does not hold", n=unseen_acked))
+    for fact in more:
+        facts = say("{facts}, {fact}", facts=facts, fact=fact)
+    taken = say(_TAKEN[found.where], hosts=hosts)
+    return joined([taken, found.basis, say("It holds {facts}.", facts=facts)])

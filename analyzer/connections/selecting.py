@@ -19,6 +19,7 @@ from analyzer.connections.closing import Traffic
 from analyzer.connections.columns import booleans, integers, strings, times
 from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
 from analyzer.errors import Notice
+from analyzer.language import say
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT
 
 Array = npt.NDArray[Any]
@@ -128,7 +129,11 @@ def _window(pivot: Array, total: Array, rows_limit: int) -> tuple[int, tuple[Not
         before = max(before // 2, LEAST_BEFORE)
     if before == BEFORE:
         return before, ()
-    sentence = f"Of {len(total):,} connections that ended badly, only the last {before} packets before the end were looked at closely."
+    sentence = say(
+        "Of {n:,} connections that ended badly, only the last {before} packets before the end were looked at closely.",
+        n=len(total),
+        before=before,
+    )
     return before, (Notice("info", "", "", sentence),)
 
 

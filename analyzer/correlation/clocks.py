@@ -16,6 +16,7 @@ import pandas as pd
 
 from analyzer.correlation.rules import RULES
 from analyzer.correlation.wire import SECOND, Wire
+from analyzer.language import Sentence, say, say_many
 
 HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
 QUARTER = 900 * SECOND
@@ -60,6 +61,7 @@ def estimate_clocks(lines: pd.DataFrame, wire: Wire, given: dict[str, float]) ->
         "reach",
     ]
     clocks = pd.DataFrame(rows, columns=columns)
+    clocks["sentence"] = pd.Series([row["sentence"] for row in rows], dtype=object)
     for column in ("offset", "tolerance", "reach"):
         clocks[column] = clocks[column].astype("Int64")
     return clocks
@@ -248,19 +250,6 @@ def _one_shift(source: str, own: pd.DataFrame, beside: pd.DataFrame, early: int,
 
 def _row(source: str, offset: int, spread: int, support: int, basis: str, own: pd.DataFrame) -> dict[str, Any]:
     zone = (offset + QUARTER // 2) // QUARTER * QUARTER
-    skew = offset - zone
-    parts = [f"{'ahead of' if zone > 0 else 'behind'} the capture by {_hours(abs(zone))}"] if zone else []
-    parts.append(
-        f"{abs(skew) / SECOND:.3f} s {'fast' if skew > 0 else 'slow'}" if abs(skew) >= SECOND // 1000 else "in step"
-    )
-    count = f"{support} line{'' if support == 1 else 's'}"
-    verb = "agrees" if support == 1 else "agree"
-    why = {
-        "identity": f"{count} that name{'s' if support == 1 else ''} a connection {verb} within {spread / SECOND:.3g} s",
-        "pattern": f"the times of {count} {verb} with resets within {spread / SECOND:.3g} s, no line names a connection",
-        "assumed": f"only assumed: {count} stand{'s' if support == 1 else ''} beside packets if clocks are equal but for whole quarter hours",
-        "given": "given",
-    }[basis]
     early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": 0, "given": 500_000_000}[basis]
     step = int(own["step"].max())
     return {
@@ -269,11 +258,52 @@ def _row(source: str, offset: int, spread: int, support: int, basis: str, own: p
         "spread_seconds": spread / SECOND,
         "support": support,
         "basis": "pattern" if basis == "assumed" else basis,
-        "sentence": f"{source} is {', '.join(parts)}; {why}.",
+        "sentence": say(
+            "{source} is {stands}; {why}.",
+            source=source,
+            stands=_stands(zone, offset - zone),
+            why=_why(basis, support, spread),
+        ),
         "offset": offset,
         "tolerance": step + min(spread, PROMPT) + early,
         "reach": REACH,
     }
+
+
+def _stands(zone: int, skew: int) -> Sentence:
+    """Return how a log's clock stands to the capture's: by whole quarter hours, and what is left."""
+    if abs(skew) < SECOND // 1000:
+        near = say("in step")
+    elif skew > 0:
+        near = say("{skew:.3f} s fast", skew=skew / SECOND)
+    else:
+        near = say("{skew:.3f} s slow", skew=-skew / SECOND)
+    if not zone:
+        return near
+    if zone > 0:
+        return say("ahead of the capture by {hours}, {near}", hours=_hours(zone), near=near)
+    return say("behind the capture by {hours}, {near}", hours=_hours(-zone), near=near)
+
+
+def _why(basis: str, support: int, spread: int) -> Sentence:
+    """Return what the offset rests on."""
+    within = spread / SECOND
+    if basis == "identity":
+        return say_many(
+            "{n} line that names a connection agrees within {within:.3g} s",
+            "{n} lines that name a connection agree within {within:.3g} s", support, within=within,
+        )  # fmt: skip
+    if basis == "pattern":
+        return say_many(
+            "the times of {n} line agree with resets within {within:.3g} s, no line names a connection",
+            "the times of {n} lines agree with resets within {within:.3g} s, no line names a connection", support, within=within,
+        )  # fmt: skip
+    if basis == "assumed":
+        return say_many(
+            "only assumed: {n} line stands beside packets if clocks are equal but for whole quarter hours",
+            "only assumed: {n} lines stand beside packets if clocks are equal but for whole quarter hours", support,
+        )  # fmt: skip
+    return say("given")
 
 
 def _hours(duration: int) -> str:
@@ -284,7 +314,9 @@ def _hours(duration: int) -> str:
 def _unknown(source: str) -> dict[str, Any]:
     return {
         "source": source, "offset_seconds": None, "spread_seconds": None, "support": 0, "basis": "none",
-        "sentence": f"How the clock of {source} stands to the capture could not be found: no line names a connection of the capture, and "
-        "too few lines stand in a pattern that fits its resets in only one way.",
+        "sentence": say(
+            "How the clock of {source} stands to the capture could not be found: no line names a connection of the capture, and "
+            "too few lines stand in a pattern that fits its resets in only one way.", source=source,
+        ),
         "offset": pd.NA, "tolerance": pd.NA, "reach": pd.NA,
     }  # fmt: skip

@@ -10,9 +10,14 @@ import pandas as pd
 from analyzer.correlation.rules import RULES, SPEAKING
 from analyzer.correlation.ties import last_reset, life_of, points, toward_writer
 from analyzer.correlation.wire import AFTERWARDS, NO_TIME, SECOND, Wire
+from analyzer.language import N_, Sentence, say
 
 POSTGRESQL_NEXT = "log_connections = on, log_disconnections = on, log_line_prefix = '%m [%p] %r '"
-_CLOCK = "how this log's clock stands to the capture could not be found"
+_CLOCK = say("how this log's clock stands to the capture could not be found")
+_NO_RESET = {
+    "client": say("the capture shows no reset toward a client"),
+    "server": say("the capture shows no reset toward a server"),
+}
 
 
 def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> pd.DataFrame:
@@ -25,7 +30,7 @@ def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> p
     reason[left["offset"].isna()] = _CLOCK
     for writer in ("client", "server"):
         if not (wire.resets["from_client"] == (writer == "server")).any():
-            reason[left["offset"].isna() & (left["writer"] == writer)] = f"the capture shows no reset toward a {writer}"
+            reason[left["offset"].isna() & (left["writer"] == writer)] = _NO_RESET[writer]
     timed = left[left["offset"].notna()].astype({"time": "int64", "tolerance": "int64"})
     reason = reason.fillna(_outside(timed, wire))
     reason = reason.fillna(_strangers(timed, wire))
@@ -33,7 +38,7 @@ def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> p
     reason = reason.fillna(_of_host(timed[~timed["has_end"]], wire))
     out["reason"] = reason
     bare = left["client_port"].isna() & left["format"].str.startswith("postgresql").fillna(False)
-    out["next_log"] = pd.Series(POSTGRESQL_NEXT, index=left.index).where(bare)
+    out["next_log"] = pd.Series(POSTGRESQL_NEXT, index=left.index, dtype=object).where(bare)
     return out.reset_index(drop=True)
 
 
@@ -44,12 +49,15 @@ def _clock(t: int) -> str:
 def _outside(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     spans = wire.spans[(wire.spans["first"] != NO_TIME) & (wire.spans["last"] != NO_TIME)]
     if spans.empty:
-        return pd.Series("the capture holds no packet with a time", index=lines.index, dtype="object")
+        return pd.Series(say("the capture holds no packet with a time"), index=lines.index, dtype="object")
     first, last = int(spans["first"].min()), int(spans["last"].max())
     out = pd.Series(pd.NA, index=lines.index, dtype="object")
-    covered = f"the capture covers {_clock(first)} to {_clock(last)}, and this line is of "
+    span = {"first": _clock(first), "last": _clock(last)}
     late = (lines["time"] + lines["tolerance"] < first) | (lines["time"] > last + AFTERWARDS)
-    out[late] = [covered + _clock(t) for t in lines.loc[late, "time"]]
+    out[late] = [
+        say("the capture covers {first} to {last}, and this line is of {time}", time=_clock(t), **span)
+        for t in lines.loc[late, "time"]
+    ]
     return out
 
 
@@ -58,7 +66,10 @@ def _strangers(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     for name in ("client_ip", "server_ip"):
         unknown = lines[name].notna() & ~lines[name].isin(wire.addresses)
         out[unknown] = [
-            f"no packet of {ip} is in the capture; behind address translation the capture shows another address"
+            say(
+                "no packet of {ip} is in the capture; behind address translation the capture shows another address",
+                ip=ip,
+            )
             for ip in lines.loc[unknown, name]
         ]
     return out
@@ -82,35 +93,56 @@ def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.Series:
         out.loc[pairs["row"].to_numpy()] = stories
     rest = out.isna()
     out[rest] = [
-        f"no connection from {ip} port {port} is in the capture at that time"
+        say("no connection from {ip} port {port} is in the capture at that time", ip=ip, port=int(port))
         for ip, port in zip(lines.loc[rest, "client_ip"], lines.loc[rest, "client_port"], strict=True)
     ]
     return out
 
 
-def _story(pair: object, toward: int, away: int) -> str:
-    end = f"the connection of {getattr(pair, 'client_ip')} port {getattr(pair, 'client_port')}"  # noqa: B009
-    fins = [
+def _story(pair: object, toward: int, away: int) -> Sentence:
+    end = {"ip": getattr(pair, "client_ip"), "port": int(getattr(pair, "client_port"))}  # noqa: B009
+    fins = tuple(
         side
         for side in ("client", "server")
         if getattr(pair, f"{side}_fin") is not pd.NA and getattr(pair, f"{side}_fin")
-    ]
+    )
     if RULES[str(getattr(pair, "event"))].reset == "toward" and away != NO_TIME and toward == NO_TIME:  # noqa: B009
-        return f"the only reset of {end[4:] if end.startswith('the ') else end} was sent with the writer's own address, at {_clock(away)}"
+        return say(
+            "the only reset of the connection of {ip} port {port} was sent with the writer's own address, at {time}",
+            time=_clock(away), **end,
+        )  # fmt: skip
     if toward != NO_TIME:
-        return f"{end} was reset only after this line, at {_clock(toward)}"
+        return say(
+            "the connection of {ip} port {port} was reset only after this line, at {time}", time=_clock(toward), **end
+        )
     if fins:
-        both = " and ".join(fins)
-        return f"{end} ended with a FIN of the {both}, not with a reset; under TLS an end of stream without close_notify reads as one"
-    return f"{end} was not reset as far as the capture shows"
+        return say(_FINS[fins], **end)
+    return say("the connection of {ip} port {port} was not reset as far as the capture shows", **end)
+
+
+# By the sides that sent a FIN.
+_FINS = {
+    ("client",): N_(
+        "the connection of {ip} port {port} ended with a FIN of the client, not with a reset; under TLS an end of stream without "
+        "close_notify reads as one"
+    ),
+    ("server",): N_(
+        "the connection of {ip} port {port} ended with a FIN of the server, not with a reset; under TLS an end of stream without "
+        "close_notify reads as one"
+    ),
+    ("client", "server"): N_(
+        "the connection of {ip} port {port} ended with a FIN of the client and server, not with a reset; under TLS an end of stream "
+        "without close_notify reads as one"
+    ),
+}
 
 
 def _of_host(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     named = lines["client_ip"].notna() | lines["server_ip"].notna()
     out = pd.Series(
-        "the line names no address, and no single ending of the capture stands out at its time",
+        say("the line names no address, and no single ending of the capture stands out at its time"),
         index=lines.index,
         dtype="object",
     )
-    out[named] = "the line names no port, and no free reset of that host stands just before it"
+    out[named] = say("the line names no port, and no free reset of that host stands just before it")
     return out

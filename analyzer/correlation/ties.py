@@ -17,6 +17,7 @@ import pandas as pd
 from analyzer.correlation.assignment import assign, candidates
 from analyzer.correlation.rules import RULES
 from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, Wire
+from analyzer.language import N_, say
 
 OUTBURST = 10 * SECOND
 LATEST = 2 * 24 * 3600 * SECOND  # a line that names its connection may come this late
@@ -120,12 +121,15 @@ def _by_connection(lines: pd.DataFrame, wire: Wire, all_lines: pd.DataFrame) -> 
     out = _measured(pairs, wire)
     process = (out["address_basis"] == "process").fillna(False)
     out["tie"] = np.where(process, "process", "connection")
-    out["tie_sentence"] = [
-        _process_sentence(process, named_by, ip, port, all_lines) if by_process else f"the line names {_end(ip, port)}"
+    sentences = [
+        _process_sentence(process, named_by, ip, port, all_lines)
+        if by_process
+        else say("the line names {end}", end=_end(ip, port))
         for by_process, process, named_by, ip, port in zip(
             process, out["process"], out["named_by"], out["client_ip"], out["client_port"], strict=True
         )
     ]
+    out["tie_sentence"] = pd.Series(sentences, index=out.index, dtype=object)
     return out[COLUMNS]
 
 
@@ -160,10 +164,11 @@ def _end(ip: object, port: object) -> str:
 
 def _process_sentence(process: Any, named_by: Any, ip: object, port: object, lines: pd.DataFrame) -> str:
     if pd.isna(named_by):
-        return f"process {process} served {_end(ip, port)}"
+        return say("process {process} served {end}", process=str(process), end=_end(ip, port))
     text, line = str(lines.at[named_by, "text"]), int(lines.at[named_by, "line"])  # type: ignore[arg-type]
     body = _BODY.search(text)
-    return f'process {process} logged "{(body[1] if body else text)[:160]}" at line {line}'
+    quoted = (body[1] if body else text)[:160]
+    return say('process {process} logged "{text}" at line {line}', process=str(process), text=quoted, line=line)
 
 
 def _targets(wire: Wire) -> pd.DataFrame:
@@ -224,9 +229,19 @@ def _by_host(lines: pd.DataFrame, wire: Wire, named: pd.DataFrame) -> pd.DataFra
             where = chosen.set_index("row")["ending"]
             follow = own.assign(ending=own["leader"].map(where).astype(object)).dropna(subset=["ending"])
             tied = follow[["row", "ending"]].merge(mine, on=["row", "ending"]).sort_values("lag").drop_duplicates("row")
-            name = " and ".join(key.replace("_", " ") for key in keys)
-            found.append(tied.assign(tie="host", tie_sentence=f"the line's {name} and its time fit this connection"))
+            sentences = pd.Series(say(_FITTING[tuple(keys)]), index=tied.index, dtype=object)
+            found.append(tied.assign(tie="host", tie_sentence=sentences))
     return pd.concat(found, ignore_index=True)[COLUMNS] if found else pd.DataFrame(columns=COLUMNS)
+
+
+# By what the line names.
+_FITTING = {
+    ("client_ip", "server_ip", "server_port"): N_(
+        "the line's client ip and server ip and port, and its time, fit this connection"
+    ),
+    ("client_ip",): N_("the line's client ip and its time fit this connection"),
+    ("server_ip", "server_port"): N_("the line's server ip and port, and its time, fit this connection"),
+}
 
 
 def _explained(found: pd.DataFrame, lines: pd.DataFrame, source: object) -> set[object]:
@@ -248,16 +263,24 @@ def _by_time(lines: pd.DataFrame, wire: Wire, tied: pd.DataFrame, all_lines: pd.
         mine = pairs[pairs["row"].isin(own["row"]) & ~pairs["ending"].isin(_explained(tied, all_lines, source))]
         leaders = mine[mine["row"].isin(own["leader"])].sort_values("lag", key=abs).drop_duplicates(["row", "ending"])
         single = leaders[~leaders["row"].duplicated(keep=False) & ~leaders["ending"].duplicated(keep=False)]
-        sentence = f"it is the only ending that fits within {int(own['reach'].max()) // SECOND} s before this line, which names no address"
+        sentence = say(
+            "it is the only ending that fits within {seconds} s before this line, which names no address",
+            seconds=int(own["reach"].max()) // SECOND,
+        )
         where = single.set_index("row")["ending"]
         follow = own.assign(ending=own["leader"].map(where).astype(object)).dropna(subset=["ending"])
         both = follow[["row", "ending", "leader", "process"]].merge(mine, on=["row", "ending"])
         both = both.sort_values("lag", key=abs).drop_duplicates("row")
-        both["tie_sentence"] = [
+        sentences = [
             sentence
             if row == leader
-            else f"process {process} wrote it together with line {number_of[leader]}, which is tied by time"
+            else say(
+                "process {process} wrote it together with line {line}, which is tied by time",
+                process=str(process),
+                line=int(number_of[leader]),
+            )
             for row, leader, process in zip(both["row"], both["leader"], both["process"], strict=True)
         ]
+        both["tie_sentence"] = pd.Series(sentences, index=both.index, dtype=object)
         found.append(both.assign(tie="time"))
     return pd.concat(found, ignore_index=True)[COLUMNS] if found else pd.DataFrame(columns=COLUMNS)

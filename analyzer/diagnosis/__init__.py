@@ -24,6 +24,7 @@ from analyzer.causes.origins import ORIGIN_SIGNS
 from analyzer.diagnosis.evidence import evidence
 from analyzer.diagnosis.hypothesis import Hypothesis
 from analyzer.errors import Notice
+from analyzer.language import N_, say
 
 # Decibans per factor of ten, stretched: weights were set one by one and are not independent. To be calibrated on the corpus.
 TEMPERATURE = 1.5
@@ -42,7 +43,7 @@ OUT = -1000
 LIST_FROM = 0.02
 
 
-BANDS = ((0.97, "proved"), (0.9, "very likely"), (0.75, "likely"), (0.0, "undetermined"))
+BANDS = ((0.97, N_("proved")), (0.9, N_("very likely")), (0.75, N_("likely")), (0.0, N_("undetermined")))
 
 
 def hypotheses() -> tuple[Hypothesis, ...]:
@@ -82,7 +83,9 @@ def _evaluate(
         try:
             outcomes = np.stack([_outcome(sign, endings) for sign in pair.signs], axis=1)
         except Exception as error:  # a crashing cause costs its finding, never the report
-            sentence = f"It could not be judged and is left out ({type(error).__name__}: {error})."
+            sentence = say(
+                "It could not be judged and is left out ({error}).", error=f"{type(error).__name__}: {error}"
+            )
             notices.append(Notice("error", f"cause {pair.cause.id}", "", sentence))
             continue
         weights = _weights(pair.signs, outcomes)
@@ -137,21 +140,21 @@ def _proof(ending: Any, who: str) -> str | None:
     """Return what makes the answer proof: the house rule's list, without the kernel's trace."""
     if who == "middlebox":
         if ending.absent_at_sender is True and ending.at_peer is True and ending.lossless is not False:
-            return "both ends"
+            return say("both ends")
         if ending.direction == "out" and ending.incoming_copy is False and ending.sender_is_local is False:
-            return "outgoing at its host"
+            return say("outgoing at its host")
     elif who != ending.apparent_sender:
-        return "on the loopback interface of its host" if ending.loopback is True else None
+        return say("on the loopback interface of its host") if ending.loopback is True else None
     else:
         if ending.at_sender is True and ending.at_peer is True:
-            return "both ends"
+            return say("both ends")
         if (
             ending.captured_at == "sender"
             and ending.direction == "out"
             and ending.incoming_copy is False
             and ending.sender_is_local is True
         ):
-            return "outgoing at its host"
+            return say("outgoing at its host")
     return None
 
 
@@ -226,7 +229,7 @@ def _findings(
         )
     for row, ending in zip(rows, judged, strict=True):
         row["sentence"] = finding_sentence(ending, SimpleNamespace(**row))
-    return schema.FINDINGS.conform(pd.DataFrame(rows)), chosen
+    return schema.FINDINGS.of(rows), chosen
 
 
 # What of ENDINGS the findings read, beside the signs.
@@ -269,28 +272,45 @@ def _harmless(ending: Any, cause: Cause) -> bool | None:
 
 def band(confidence: float | None) -> str:
     """Return the word for a confidence: 'proved', 'very likely', 'likely' or 'undetermined'."""
-    return next(word for lowest, word in BANDS if (confidence or 0.0) >= lowest)
+    return say(next(word for lowest, word in BANDS if (confidence or 0.0) >= lowest))
+
+
+# An end in a sentence, and the sentence that such an end reset the connection, by its role ('' where roles are not known).
+_ENDS = {"client": N_("the client {address}"), "server": N_("the server {address}"), "": "{address}"}
+_RESET = {
+    "client": N_("The client {sender} reset the connection to {peer} ({sure}): {title}."),
+    "server": N_("The server {sender} reset the connection to {peer} ({sure}): {title}."),
+    "": N_("{sender} reset the connection to {peer} ({sure}): {title}."),
+}
 
 
 def finding_sentence(ending: Any, finding: Any) -> str:
     """Return who, why and how sure, in one sentence; without known roles it names addresses."""
-    title = all_causes()[finding.cause].title
+    told = {"title": say(all_causes()[finding.cause].title), "sure": band(finding.confidence), "peer": ending.peer}
+    ends = {"client": ending.client, "server": ending.server}
     if ending.kind == "silence":
-        return f"The connection {ending.client} – {ending.server} died in silence after {ending.sender} sent again without an answer: {title}."
-    sender = f"the {ending.apparent_sender} {ending.sender}" if ending.roles_known else ending.sender
+        return say(
+            "The connection {client} – {server} died in silence after {sender} sent again without an answer: {title}.",
+            sender=ending.sender, **told, **ends,
+        )  # fmt: skip
+    role = ending.apparent_sender if ending.roles_known else ""
+    sender = say(_ENDS[role], address=ending.sender)
     if finding.reset_by == "undetermined":
-        return (
-            f"A reset with the address of {sender} ended the connection to {ending.peer}; "
-            f"the evidence does not decide who sent it. On the wire: {title}."
-        )
-    sure = band(finding.confidence)
+        return say(
+            "A reset with the address of {sender} ended the connection to {peer}; the evidence does not decide who sent it. On the wire: {title}.",
+            sender=sender, **told,
+        )  # fmt: skip
     if finding.reset_by == "middlebox":
-        return f"A device between {ending.client} and {ending.server} sent the reset that carries the address of {sender} ({sure}): {title}."
+        return say(
+            "A device between {client} and {server} sent the reset that carries the address of {sender} ({sure}): {title}.",
+            sender=sender, **told, **ends,
+        )  # fmt: skip
     if finding.reset_by != ending.apparent_sender:
-        return (
-            f"The host of {ending.peer} itself sent the reset that carries the address of {sender} ({sure}): {title}."
-        )
-    return f"{sender[0].upper()}{sender[1:]} reset the connection to {ending.peer} ({sure}): {title}."
+        return say(
+            "The host of {peer} itself sent the reset that carries the address of {sender} ({sure}): {title}.",
+            sender=sender, **told,
+        )  # fmt: skip
+    return say(_RESET[role], sender=ending.sender, **told)
 
 
 def _next_capture(ending: Any) -> str | None:
@@ -298,7 +318,9 @@ def _next_capture(ending: Any) -> str | None:
     if ending.kind != "reset" or ending.captured_at == "sender":
         return None
     host = ending.client_ip if ending.apparent_sender == "client" else ending.server_ip
-    return (
-        f"On {host} itself: tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}', "
-        f"and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here and never left there, a device between did."
+    return say(
+        "On {host} itself: {command}, and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here "
+        "and never left there, a device between did.",
+        host=host,
+        command=f"tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}'",
     )

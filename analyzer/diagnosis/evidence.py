@@ -17,31 +17,32 @@ from analyzer import schema
 from analyzer.causes.cause import Sign
 from analyzer.causes.wording import seconds
 from analyzer.diagnosis.hypothesis import Hypothesis
+from analyzer.language import Sentence, say
 
 # Of endings that are alike, this many have their evidence in full.
 IN_FULL = 50
 
 
-class _Sentence:
+class _Filled:
     """A sign's sentence, filled in with an ending's values: durations with their unit, unknown values as 'unknown'."""
 
     def __init__(self, says: str) -> None:
-        self._parts = [(text, name, spec or "") for text, name, spec, _ in string.Formatter().parse(says)]
-        self.names = [name for _, name, _ in self._parts if name]
-        self._made: dict[tuple[Any, ...], str] = {}
+        self._says = says
+        self._fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(says) if name]
+        self.names = [name for name, _ in self._fields]
+        self._made: dict[tuple[Any, ...], Sentence] = {}
 
-    def __call__(self, values: tuple[Any, ...]) -> str:
+    def __call__(self, values: tuple[Any, ...]) -> Sentence:
         if values not in self._made:
-            given = iter(values)
-            self._made[values] = "".join(
-                text + (_word(name, next(given), spec) if name else "") for text, name, spec in self._parts
-            )
+            fields = zip(self._fields, values, strict=True)
+            words = {name: _word(name, value, spec) for (name, spec), value in fields}
+            self._made[values] = say(self._says, **words)
         return self._made[values]
 
 
 def _word(name: str, value: Any, spec: str) -> str:
     if value is None:
-        return "unknown"
+        return say("unknown")
     column = schema.ENDINGS.columns.get(name)
     return seconds(value) if column is not None and column.unit == "s" else format(value, spec)
 
@@ -105,8 +106,7 @@ def evidence(
                     )
                 )
     rows.sort(key=lambda row: row[:3])
-    table = pd.DataFrame([row[3] for row in rows])
-    return schema.EVIDENCE.conform(table) if len(table) else schema.EVIDENCE.empty()
+    return schema.EVIDENCE.of([row[3] for row in rows])
 
 
 def _shown(
@@ -121,8 +121,8 @@ def _shown(
     lines: Mapping[str, list[tuple[str, int]]],
 ) -> list[tuple[int, int, int, dict[str, Any]]]:
     """Return one sign's rows of EVIDENCE for these endings, each behind the key by which it is sorted."""
-    say = _Sentence(sign.says)
-    said = list(zip(*(facts[name][shown] for name in say.names), strict=True)) or [()] * len(shown)
+    sentence = _Filled(sign.says)
+    said = list(zip(*(facts[name][shown] for name in sentence.names), strict=True)) or [()] * len(shown)
     cited = list(zip(*(facts[name][shown] for name in sign.cites), strict=True)) or [()] * len(shown)
     out = []
     for position, ending, capture, values, frames, outcome, weight in zip(
@@ -143,7 +143,7 @@ def _shown(
             "sign": sign.id,
             "held": None if outcome < 0 else bool(outcome),
             "weight": weight,
-            "sentence": say(values),
+            "sentence": sentence(values),
             "frames": [(capture, frame) for frame in frames if frame is not None],
             "log_lines": lines.get(ending, []) if sign.cites_logs and outcome == 1 else [],
         }

@@ -22,6 +22,7 @@ from analyzer.dissection.streams import Segment, Stream, untangle, write
 from analyzer.dissection.tshark import TsharkFailed, find_tshark, layers_of, payloads_of, tshark_version
 from analyzer.dissection.words import messages_of, wording
 from analyzer.errors import Notice, PcapreportError
+from analyzer.language import say
 
 __all__ = ["Dissection", "chosen", "dissect", "find_tshark", "tshark_version"]
 
@@ -204,7 +205,11 @@ def dissect(
     notices: list[Notice] = []
     able = len(_able(endings, packets))
     if len(picked) < able:
-        sentence = f"The application's last words were read on {len(picked)} of {able} endings, some of each kind."
+        sentence = say(
+            "The application's last words were read on {some} of {all} endings, some of each kind.",
+            some=len(picked),
+            all=able,
+        )
         notices.append(Notice("info", "dissection", "", sentence))
 
     rows: dict[str, pd.DataFrame] = {}
@@ -237,7 +242,7 @@ def dissect(
                 streams += untangle(kept, None if pd.isna(port) else int(port))
             told = _told(streams, tshark, Path(folder), statements)
     except (TsharkFailed, PcapreportError, OSError, ImportError) as trouble:
-        sentence = f"The application's last words could not be read: {trouble}".rstrip(".") + "."
+        sentence = say("The application's last words could not be read: {reason}.", reason=str(trouble).rstrip("."))
         notices.append(Notice("warning", "dissection", "", sentence))
         streams, told = [], {}
 

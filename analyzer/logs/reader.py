@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import pandas as pd
 
 from analyzer.errors import Notice
+from analyzer.language import joined, say, say_many
 from analyzer.logs import encodings, formats, timestamps
 from analyzer.logs.addresses import Ends, address, ends_named, two_ends
 from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
@@ -405,20 +406,31 @@ def _port(text: str | None) -> int | None:
 
 def _notices(name: str, tally: _Tally) -> Iterator[Notice]:
     if not tally.lines:
-        yield Notice("warning", name, "", "The log is empty.")
+        yield Notice("warning", name, "", say("The log is empty."))
         return
     if tally.timeless:
         places = ", ".join(map(str, tally.timeless[:5]))
         yield Notice(
             "warning", name, f"line {places}",
-            f"{len(tally.timeless)} entries speak of a connection but print no time, and were left out.",
+            say_many("{n} entry speaks of a connection but prints no time, and was left out.",
+                     "{n} entries speak of a connection but print no time, and were left out.", len(tally.timeless)),
         )  # fmt: skip
     recognised = sum(tally.recognised.values())
     if not recognised:
         yield Notice(
-            "warning", name, "", f"Nothing in {tally.lines:,} lines was recognised as speaking of a connection."
+            "warning",
+            name,
+            "",
+            say("Nothing in {n:,} lines was recognised as speaking of a connection.", n=tally.lines),
         )
         return
     kinds = ", ".join(f"{count:,} {name}" for name, count in tally.recognised.most_common())
-    odd = f", decoded as {', '.join(sorted(tally.decoder.used))}" if tally.decoder and tally.decoder.used else ""
-    yield Notice("info", name, "", f"{tally.lines:,} lines read, {recognised:,} entries recognised ({kinds}){odd}.")
+    sentence = say(
+        "{lines:,} lines read, {entries:,} entries recognised ({kinds}).",
+        lines=tally.lines,
+        entries=recognised,
+        kinds=kinds,
+    )
+    if tally.decoder and tally.decoder.used:
+        sentence = joined([sentence, say("Decoded as {encodings}.", encodings=", ".join(sorted(tally.decoder.used)))])
+    yield Notice("info", name, "", sentence)

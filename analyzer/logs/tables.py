@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analyzer.errors import Notice, UsageError
+from analyzer.language import say
 from analyzer.logs.processes import add_addresses
 from analyzer.logs.reader import recognise_text
 from analyzer.schema import LOG_LINES
@@ -69,7 +70,7 @@ def from_frame(frame: pd.DataFrame, *, timezone: tzinfo | None = None) -> tuple[
     for own in rows.values():
         add_addresses(own)
     everything = [row for own in rows.values() for row in own]
-    sentence = f"{len(frame):,} messages read, {len(everything):,} recognised."
+    sentence = say("{n:,} messages read, {recognised:,} recognised.", n=len(frame), recognised=len(everything))
     notice = Notice("info" if everything else "warning", NAME, "", sentence)
     return LOG_LINES.conform(pd.DataFrame(everything, columns=list(LOG_LINES.columns), dtype=object)), [notice]
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from analyzer import capture, logs, schema
 from analyzer.errors import Notice, UsageError
+from analyzer.language import say
 from analyzer.pipeline.tables import stack
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -100,7 +101,11 @@ def not_asked(everything: pd.DataFrame, judged: pd.DataFrame) -> list[Notice]:
     count = len(everything) - len(judged)
     if not count:
         return []
-    sentence = f"Of {len(everything):,} connections that ended badly, {count:,} are outside what was asked for (around, host, port)."
+    sentence = say(
+        "Of {all:,} connections that ended badly, {n:,} are outside what was asked for (around, host, port).",
+        all=len(everything),
+        n=count,
+    )
     return [Notice("info" if len(judged) else "warning", "", "", sentence)]
 
 

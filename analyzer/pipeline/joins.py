@@ -12,6 +12,7 @@ import pandas as pd
 
 from analyzer import capture, correlation, dissection, schema
 from analyzer.errors import Notice
+from analyzer.language import say
 from analyzer.pipeline.survey import Survey
 
 
@@ -23,7 +24,9 @@ def words_of(
         return None, survey.packets, []
     tshark = dissection.find_tshark()
     if tshark is None:
-        sentence = "tshark was not found, so what the application said last (PostgreSQL, TLS, HTTP) could not be seen; install tshark for that."
+        sentence = say(
+            "tshark was not found, so what the application said last (PostgreSQL, TLS, HTTP) could not be seen; install tshark for that."
+        )
         return None, survey.packets, [Notice("warning", "dissection", "", sentence)]
 
     def extract(name: str, frames: Sequence[int], target: Path) -> list[int]:

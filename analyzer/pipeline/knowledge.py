@@ -15,6 +15,7 @@ import pandas as pd
 
 from analyzer import dissection, logs
 from analyzer.causes import all_causes
+from analyzer.language import say
 
 
 def cause_pages() -> dict[str, dict[str, Any]]:
@@ -35,14 +36,21 @@ def _cause_page(name: str) -> dict[str, Any]:
     cause = all_causes()[name]
     return {
         "id": cause.id,
-        "title": cause.title,
-        "mechanism": cause.mechanism,
-        "remedy": cause.remedy,
-        "confirm": cause.confirm,
-        "lookalikes": dict(cause.lookalikes),
+        "title": say(cause.title),
+        "mechanism": say(cause.mechanism),
+        "remedy": say(cause.remedy),
+        "confirm": say(cause.confirm),
+        "lookalikes": {other: say(difference) for other, difference in cause.lookalikes.items()},
         "references": [list(r) for r in cause.references],
         "signs": [
-            {"sign": s.id, "says": s.says, "holds": s.holds, "fails": s.fails, "needed": s.needed, "source": s.source}
+            {
+                "sign": s.id,
+                "says": say(s.says),
+                "holds": s.holds,
+                "fails": s.fails,
+                "needed": s.needed,
+                "source": s.source,
+            }
             for s in cause.signs
         ],
         "harmless": cause.harmless,

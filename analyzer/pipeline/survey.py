@@ -13,6 +13,7 @@ import pandas as pd
 from analyzer import capture, connections, schema, vantage
 from analyzer.endings import endings as find_endings
 from analyzer.errors import Notice, UsageError
+from analyzer.language import joined, say
 from analyzer.pipeline.asked import Progress
 from analyzer.pipeline.tables import stack
 
@@ -102,15 +103,10 @@ def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
     packets = int(captures["packets"].sum())
     if not packets or captures["segments"].sum():
         return []
-    left = "; what looked like TCP could not be read" if captures["unreadable"].sum() else ""
-    return [
-        Notice(
-            "warning",
-            point,
-            "",
-            f"No packet could be read as TCP ({packets:,} in all), so there is nothing to judge{left}.",
-        )
-    ]
+    sentence = say("No packet could be read as TCP ({n:,} in all), so there is nothing to judge.", n=packets)
+    if captures["unreadable"].sum():
+        sentence = joined([sentence, say("What looked like TCP could not be read.")])
+    return [Notice("warning", point, "", sentence)]
 
 
 def on_one_clock(survey: Survey) -> tuple[Survey, pd.DataFrame]:
