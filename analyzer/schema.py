@@ -32,6 +32,9 @@ FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x001, 0x002, 0x004, 0x008, 0x010, 
 # Direction of a frame at the capturing host (SLL packet type, pcapng epb_flags).
 DIRECTION_UNKNOWN, DIRECTION_IN, DIRECTION_OUT = 0, 1, 2
 
+# What a mirror or an overlay may wrap a packet in: SEGMENT.tunnel has one bit for each, the first the lowest.
+TUNNELS = ("VXLAN", "GENEVE", "GRE", "ERSPAN", "IP-in-IP", "GTP-U", "TZSP")
+
 # What pass 1 and pass 2 decode: one row per TCP segment, addresses as 128-bit numbers (IPv4 as ::ffff:a.b.c.d, RFC 4291 2.5.5.2).
 SEGMENT = np.dtype(
     [
@@ -61,7 +64,8 @@ SEGMENT = np.dtype(
         ("window_shift", np.int8),  # window scale option; -1 absent
         ("ttl", np.uint8),  # hop limit on IPv6
         ("tos", np.uint8),  # DSCP and ECN byte
-        ("direction", np.uint8),  # DIRECTION_*
+        ("direction", np.uint8),  # DIRECTION_*; unknown for what came in a tunnel
+        ("tunnel", np.uint8),  # bits of TUNNELS: what the packet was wrapped in; all else is of the innermost IP header
         ("header", np.uint8),  # TCP header bytes, options included: the segment starts at offset - header
         ("has_timestamps", np.bool_),
         ("sack_permitted", np.bool_),
@@ -195,7 +199,8 @@ PACKETS = _table(
     unfinished_checksum=_c("boolean", "the checksum field holds only the pseudo-header's sum, for a network card to finish: it never crossed a wire"),
     interface=_c("Int64", "pcapng interface number or SLL2 interface index"),
     vlan=_c("Int64", "802.1Q id"),
-    direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
+    tunnel=_c("string", "what it was wrapped in: VXLAN, GENEVE, GRE, ERSPAN, IP-in-IP …; null when in nothing"),
+    direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say, and in a tunnel"),
     copy_of=_c("Int64", "frame of the first sighting, when this frame shows the same packet again (-i any, SPAN, router)"),
     retransmission=_c("boolean", "payload, SYN or FIN that this direction had already sent; false on copies and keepalive probes"),
     keepalive=_c("boolean", "a keepalive probe: one byte before snd_nxt, 0 or 1 byte long (RFC 9293 3.8.4)"),
@@ -303,6 +308,7 @@ CAPTURES = _table(
     first=_c(TIME, "first packet of any protocol"),
     last=_c(TIME, "last packet of any protocol"),
     link_types=_c("string", "link types, by name, comma-separated"),
+    tunnels=_c("string", "what segments were wrapped in (VXLAN, GRE …), comma-separated; null where there was no tunnel"),
     snaplen=_c("Int64", "snapshot length the file declares; null when unlimited", "bytes"),
     cut_packets=_c("Int64", "packets captured shorter than they were"),
     drops=_c("Int64", "packets the capturing program says it lost (pcapng statistics); null when the file does not say"),

@@ -152,12 +152,18 @@ FIELDS = (
 
 
 def tshark_rows(
-    tshark: str, path: Path, fields: Sequence[str] = FIELDS, display: str = "tcp && !icmp && !icmpv6"
+    tshark: str,
+    path: Path,
+    fields: Sequence[str] = FIELDS,
+    display: str = "tcp && !icmp && !icmpv6",
+    decode_as: Sequence[str] = (),
 ) -> list[dict[str, str]]:
     """tshark's fields, one dict per frame; the last value where a field occurs more than once."""
     command = [tshark, "-r", str(path), "-n", "-Y", display, "-T", "fields", "-E", "occurrence=l", "-E", "separator=|"]
     for preference in ("ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.relative_sequence_numbers:FALSE"):
         command += ["-o", preference]
+    for rule in decode_as:
+        command += ["-d", rule]
     for field in fields:
         command += ["-e", field]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -226,5 +226,5 @@ def test_the_table_of_files(tmp_path: Path) -> None:
     assert table["last"].tolist()[0] == pd.Timestamp(START + 299 * 1_000_007, unit="ns", tz="UTC")
     assert table["drops"].isna().all()
     assert table["directions"].tolist() == [False, False, False, True, True]
-    assert table["link_types"].tolist() == ["Ethernet"] * 3 + ["Ethernet, raw IP"] * 2
+    assert table["link_types"].tolist() == ["Ethernet"] * 3 + ["Ethernet, Raw IP"] * 2
     assert capture.captures([]).columns.tolist() == list(CAPTURES.columns)

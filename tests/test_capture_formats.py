@@ -207,7 +207,7 @@ def test_sections_have_their_own_order_and_interfaces(tshark: str, tmp_path: Pat
     data += section() + interface(113) + interface() + enhanced(D, number=1)
     segments, chunks = agree(tshark, tmp_path, data, 5)
     assert segments["interface"].tolist() == [0, 0, 0, 1, 1]
-    assert chunks[-1].link_types == ("Ethernet", "raw IP", "Linux cooked")
+    assert chunks[-1].link_types == ("Ethernet", "Raw IP", "Linux cooked-mode capture v1")
 
 
 def test_interfaces_may_appear_between_packets(tshark: str, tmp_path: Path) -> None:

@@ -247,13 +247,16 @@ def test_cooked_headers_say_the_direction(tmp_path: Path, kind: int, direction: 
 
 
 def test_a_link_type_that_is_not_understood_is_counted_and_named(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.pcap", build.pcap(frames_of("ethernet"), link=105))
+    path = written(tmp_path / "a.pcap", build.pcap(frames_of("ethernet"), link=190))
     segments, chunks = build.read(path, chunk_bytes=4096)
     assert not len(segments)
     assert sum(chunk.other for chunk in chunks) == len(packets(1))
     (notice,) = [notice for chunk in chunks for notice in chunk.notices]
-    assert notice.sentence == "Packets of link type IEEE 802.11 (105) are not understood and were only counted."
-    assert chunks[0].link_types == ("IEEE 802.11",)
+    assert (
+        notice.sentence
+        == "Packets of link type Controller Area Network 2.0B (190) are not understood and were only counted."
+    )
+    assert chunks[0].link_types == ("Controller Area Network 2.0B",)
 
 
 def test_super_segments_count_the_frame(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrHopByHop
 
 from analyzer import capture
-from analyzer.capture import pcap, pcapng, walking
+from analyzer.capture import links, pcap, pcapng, walking
 from analyzer.errors import Notice
 
-RELAXED = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
 
 
@@ -234,13 +234,23 @@ def test_garbage_never_crashes_nor_loops(garbage: bytes, head: bytes) -> None:
     read_bounded(head + garbage, 64)
 
 
-@pytest.mark.parametrize("link", [0, 1, 12, 101, 108, 113, 228, 229, 276, 999])
+@pytest.mark.parametrize("link", sorted({*links.DECODED, 999}))
 def test_garbage_packets_never_read_beyond_themselves(tmp_path: Path, link: int) -> None:
     path = tmp_path / "a.cap"
     path.write_bytes(build.pcap([], link=link))
     file = build.found(path)
     start = {1: b"\0" * 12, 113: b"\0" * 14, 0: b"\2\0\0\0", 108: b"\0\0\0\2"}.get(link, b"")
+    outer = b"\x08\0\x45\0\0\x70\0\0\0\0\x40"
     heads = [
+        outer + b"\4\0\0" + b"\1" * 8 + b"\x45\0\0\x28",
+        outer + b"\x2f\0\0" + b"\1" * 8 + b"\x10\0\x88\xbe",
+        outer + b"\x11\0\0" + b"\1" * 8 + b"\x12\x34\x12\xb5\0\0\0\0\x08",
+        outer + b"\x11\0\0" + b"\1" * 8 + b"\x12\x34\x17\xc1\0\0\0\0\x3f",
+        outer + b"\x11\0\0" + b"\1" * 8 + b"\x12\x34\x08\x68\0\0\0\0\x37\xff",
+        outer + b"\x11\0\0" + b"\1" * 8 + b"\x12\x34\x90\x80\0\0\0\0\1\0\0\1",
+        b"\x88\x64\x11\0\0\5\0\x20\0\x21\x45",
+        b"\x88\x47\0\1\1\x40\x45",
+        b"\0\0\x40\0\3\0\0\xa0",
         b"",
         b"\x08\x00\x45\0\0\x28",
         b"\x45\0\0\x28\0\0\0\0\x40\6",
@@ -272,6 +282,7 @@ def test_garbage_packets_never_read_beyond_themselves(tmp_path: Path, link: int)
             "src_lo",
             "dst_hi",
             "vlan",
+            "tunnel",
         ):
             assert together[field].tolist() == separate[field].tolist()
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.reading import Chunk
-from analyzer.schema import CAPTURES
+from analyzer.schema import CAPTURES, TUNNELS
 
 
 class Tally:
@@ -30,6 +30,7 @@ class Tally:
         self.snaplen: int | None = None
         self.drops: int | None = None
         self.directions = False
+        self.tunnels = 0
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk in."""
@@ -45,6 +46,7 @@ class Tally:
         self.last = max((time for time in (self.last, chunk.last) if time is not None), default=None)
         self.link_types, self.snaplen, self.drops = chunk.link_types, chunk.snaplen, chunk.drops
         self.directions = self.directions or chunk.directions
+        self.tunnels |= chunk.tunnels
 
     def row(self) -> dict[str, object]:
         """Return the file's row of CAPTURES."""
@@ -60,6 +62,7 @@ class Tally:
             "first": _time(self.first),
             "last": _time(self.last),
             "link_types": ", ".join(self.link_types),
+            "tunnels": ", ".join(name for bit, name in enumerate(TUNNELS) if self.tunnels >> bit & 1) or None,
             "snaplen": self.snaplen,
             "cut_packets": self.cut_packets,
             "drops": self.drops,

@@ -37,6 +37,7 @@ class Chunk:
     backwards    times the clock went backwards by more than a second
     first, last  earliest and latest capture time, ns since 1970 UTC; None when no packet here has one
     link_types   names, so far
+    tunnels      bits of schema.TUNNELS: what segments here were wrapped in
     snaplen      bytes, so far; None when unlimited or not stated
     drops        packets lost as the file says, so far; None when it does not
     directions   some frame said whether it came in or went out
@@ -54,6 +55,7 @@ class Chunk:
     first: int | None
     last: int | None
     link_types: tuple[str, ...]
+    tunnels: int
     snaplen: int | None
     drops: int | None
     directions: bool
@@ -147,6 +149,7 @@ def _chunk(segments: Rows, packets: int, tally: Counts, parser: Parser, notices:
         first=time(decode.EARLIEST),
         last=time(decode.LATEST),
         link_types=tuple(dict.fromkeys(map(links.name, parser.link_types))),
+        tunnels=int(tally[decode.TUNNELS]),
         snaplen=parser.snaplen,
         drops=parser.drops,
         directions=bool(tally[decode.DIRECTED]),

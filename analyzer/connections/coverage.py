@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analyzer.language import N_, Sentence, joined, say, say_many
-from analyzer.schema import COVERAGE
+from analyzer.schema import COVERAGE, TUNNELS
 
 Array = npt.NDArray[Any]
 
@@ -200,9 +200,12 @@ def coverage_table(
     directions = "unknown" if only_resets else _directions(connections)
     first, last = connections["first"].min(), connections["last"].max()
     drops: Any = pd.NA
+    tunnels: list[str] = []
     if captures is not None and len(captures):
         first, last = captures["first"].min(), captures["last"].max()
         drops = captures["drops"].sum(min_count=1)
+        found_in = set(", ".join(captures["tunnels"].dropna()).split(", "))
+        tunnels = [name for name in TUNNELS if name in found_in]
     row: dict[str, Any] = {
         "point": point,
         "first": first,
@@ -216,7 +219,7 @@ def coverage_table(
         "local_hosts": ", ".join(here) or pd.NA,
         "hosts": ", ".join(texts[i] for i in busiest[:HOSTS_NAMED]) or pd.NA,
         "connections": len(connections),
-        "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, len(connections)),
+        "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, len(connections), tunnels),
     }
     return COVERAGE.of([row])
 
@@ -231,7 +234,14 @@ _TAKEN = {
 
 
 def _sentence(
-    found: Place, here: list[str], directions: str, only_resets: bool, drops: Any, unseen_acked: int, connections: int
+    found: Place,
+    here: list[str],
+    directions: str,
+    only_resets: bool,
+    drops: Any,
+    unseen_acked: int,
+    connections: int,
+    tunnels: list[str],
 ) -> Sentence | str:
     if connections == 0:
         return say("It holds no TCP.")
@@ -250,4 +260,8 @@ def _sentence(
     for fact in more:
         facts = say("{facts}, {fact}", facts=facts, fact=fact)
     taken = say(_TAKEN[found.where], hosts=hosts)
-    return joined([taken, found.basis, say("It holds {facts}.", facts=facts)])
+    sentences = [taken, found.basis, say("It holds {facts}.", facts=facts)]
+    if tunnels:
+        names = ", ".join(tunnels)
+        sentences.append(say("Packets came in tunnels ({names}): the connections inside were judged.", names=names))
+    return joined(sentences)

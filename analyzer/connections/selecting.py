@@ -20,7 +20,7 @@ from analyzer.connections.columns import booleans, integers, strings, times
 from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
 from analyzer.errors import Notice
 from analyzer.language import say
-from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT
+from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT, TUNNELS
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +33,9 @@ LEAST_BEFORE = (
 )
 ROWS_LIMIT = 2_000_000  # kept packets of one capture point, about 1 GB as PACKETS
 
+_TUNNELS = [  # by the bits of SEGMENT.tunnel
+    ", ".join(name for bit, name in enumerate(TUNNELS) if bits >> bit & 1) or None for bits in range(1 << len(TUNNELS))
+]
 _DIRECTION_CODES = {DIRECTION_UNKNOWN: 2, DIRECTION_IN: 0, DIRECTION_OUT: 1}
 
 
@@ -232,6 +235,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
             "unfinished_checksum": booleans(unfinished_checksums(rows)),
             "interface": integers(rows["interface"], rows["interface"] >= 0),
             "vlan": integers(rows["vlan"], rows["vlan"] >= 0),
+            "tunnel": strings(_TUNNELS, rows["tunnel"]),
             "direction": strings(("in", "out"), directions[rows["direction"]]),
             "copy_of": integers(marks["copy_of"], marks["copy_of"] >= 0),
             "retransmission": booleans(marks["retransmission"]),
