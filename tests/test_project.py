@@ -131,6 +131,8 @@ def allowed(module: str) -> set[str]:
         return {"analyzer.causes.cause"}
     if top == "logs" and defines(module, "FORMAT"):
         return {"analyzer.logs.log_format"}
+    if top == "logs" and defines(module, "ENVELOPE"):
+        return {"analyzer.logs.envelope"}
     if top in ("diagnosis", "incidents"):
         return GROUND | {f"analyzer.{top}", "analyzer.causes"}
     if top == "console":
