@@ -208,7 +208,7 @@ def test_what_was_read_is_counted() -> None:
         "Nothing in 1 lines was recognised as speaking of a connection."
     ]
     assert (
-        sentences("write: Broken pipe\n")[0] == "1 entries speak of a connection but print no time, and were left out."
+        sentences("write: Broken pipe\n")[0] == "1 entry speaks of a connection but prints no time, and was left out."
     )
 
 
