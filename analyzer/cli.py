@@ -57,6 +57,8 @@ At = Annotated[
     ),
 ]
 Around = Annotated[str | None, typer.Option(metavar="TIME", help="Only what ended within five minutes of this time.")]
+Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what ended at this time or later.")]
+Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what ended at this time or before.")]
 Host = Annotated[str | None, typer.Option(metavar="IP", help="Only connections of this address.")]
 Port = Annotated[int | None, typer.Option(metavar="N", help="Only connections of this port.")]
 Zone = Annotated[
@@ -80,6 +82,8 @@ def analyze(
     log: Logs = None,
     at: At = None,
     around: Around = None,
+    since: Since = None,
+    until: Until = None,
     host: Host = None,
     port: Port = None,
     log_timezone: Zone = None,
@@ -126,7 +130,7 @@ def analyze(
             raise UsageError(f"Two of the results cannot both be {path}.")
     with progress_bar() as progress:
         d = run(
-            captures or (), log or (), at=_points(at), around=around, host=host, port=port, log_timezone=log_timezone,
+            captures or (), log or (), at=_points(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
         )  # fmt: skip
     if json_to == "-":

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analyzer.capture.choosing import chosen as chosen
     from analyzer.capture.extraction import checksums as checksums
     from analyzer.capture.extraction import extract as extract
     from analyzer.capture.extraction import offloaded as offloaded
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.capture.files import CaptureFile as CaptureFile
     from analyzer.capture.files import distinct as distinct
     from analyzer.capture.files import find as find
+    from analyzer.capture.overlaps import seams as seams
     from analyzer.capture.overlaps import seen_twice as seen_twice
     from analyzer.capture.quality import Tally as Tally
     from analyzer.capture.quality import captures as captures
@@ -29,6 +31,7 @@ _HOMES = {
     "Tally": "quality",
     "captures": "quality",
     "checksums": "extraction",
+    "chosen": "choosing",
     "distinct": "files",
     "extract": "extraction",
     "find": "files",
@@ -36,6 +39,7 @@ _HOMES = {
     "payloads": "extraction",
     "read": "reading",
     "read_ahead": "reading",
+    "seams": "overlaps",
     "seen_twice": "overlaps",
 }
 

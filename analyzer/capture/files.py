@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analyzer.capture import foreign, pcap, pcapng
+from analyzer.capture import foreign, pcap, pcapng, spooling
 from analyzer.capture.names import stale
 from analyzer.capture.streams import Stream, unreadable
 from analyzer.capture.walking import parser_of, stretches
@@ -39,6 +39,7 @@ class CaptureFile:
     format       'pcap' or 'pcapng', of its content when it is compressed
     first        time of its first packet that has one, ns since 1970 UTC; None when there is none
     compression  'gzip', 'xz', 'bzip2', 'zstd', 'lz4'; None when plain
+    spooled      it came through standard input: `path` is our own copy
     """
 
     path: Path
@@ -47,6 +48,12 @@ class CaptureFile:
     format: str
     first: int | None
     compression: str | None = None
+    spooled: bool = False
+
+    @property
+    def given(self) -> str:
+        """The path as given: '-' for standard input."""
+        return "-" if self.spooled else str(self.path)
 
 
 class _NoCapture(UnusableInput):
@@ -60,7 +67,7 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
     ----------
     inputs : sequence of str or path
         What exists is taken as it is; only a name that does not exist is read as a pattern. Folders are searched without
-        their subfolders.
+        their subfolders. '-' is standard input, which is kept in a temporary file (see `spooling`).
 
     Returns
     -------
@@ -79,6 +86,11 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
     notices: list[Notice] = []
     for given in inputs:
         try:
+            if os.fspath(given) == "-" and not os.path.lexists("-"):
+                path, cut = spooling.spool()
+                found[path] = replace(_inspect(path, spooling.NAME), spooled=True)
+                notices += cut
+                continue
             if os.path.isdir(given):
                 notices += _search(Path(given), found)
                 continue
@@ -108,8 +120,6 @@ def _expand(given: str | os.PathLike[str]) -> Iterator[Path]:
         os.lstat(path)
     except (OSError, ValueError) as error:  # a pattern may well be no valid name
         if not glob.has_magic(pattern):
-            if pattern == "-":
-                raise UnusableInput("Standard input is not read; write the capture to a file first.") from error
             if isinstance(error, NotADirectoryError | ValueError):
                 error = FileNotFoundError()
             raise UnusableInput(unreadable(path, error)) from error
@@ -155,25 +165,26 @@ def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
     return notices
 
 
-def _inspect(path: Path) -> CaptureFile:
-    """Return what a file is; raise UnusableInput with the sentence why it cannot be used."""
+def _inspect(path: Path, shown: str = "") -> CaptureFile:
+    """Return what a file is; raise UnusableInput with the sentence why it cannot be used, which begins with what is `shown`."""
+    called = shown.capitalize() or str(path)
     with Stream(path) as stream:
         size = path.stat().st_size
         if size == 0:
-            raise UnusableInput(f"{path} is empty (0 bytes): nothing was captured, or it was not written yet.")
+            raise UnusableInput(f"{called} is empty (0 bytes): nothing was captured, or it was not written yet.")
         try:
             head = stream.head(foreign.HEAD_BYTES)
         except OSError as error:
-            raise UnusableInput(f"{path} is damaged: its {stream.compression} data cannot be read.") from error
+            raise UnusableInput(f"{called} is damaged: its {stream.compression} data cannot be read.") from error
         if head[:4] in pcap.MAGICS:
             form = "pcap"
         elif head[:4] == pcapng.MAGIC:
             form = "pcapng"
         elif any(magic.startswith(head) for magic in (*pcap.MAGICS, pcapng.MAGIC)):
-            raise UnusableInput(f"{path} is cut within its first {len(head)} bytes and holds no packet.")
+            raise UnusableInput(f"{called} is cut within its first {len(head)} bytes and holds no packet.")
         else:
-            raise _NoCapture(foreign.sentence(str(path), head))
-        return CaptureFile(path, path.name, size, form, _first(stream, form), stream.compression)
+            raise _NoCapture(foreign.sentence(called, head))
+        return CaptureFile(path, shown or path.name, size, form, _first(stream, form), stream.compression)
 
 
 def _first(stream: Stream, form: str) -> int | None:
@@ -193,7 +204,7 @@ def distinct(files: Sequence[CaptureFile]) -> list[CaptureFile]:
 
     `find` does so for what it finds; several capture points are told apart by calling this for the files of all of them.
     """
-    parts = [file.path.absolute().parts for file in files]
+    parts = [(file.name,) if file.spooled else file.path.absolute().parts for file in files]
     depth = [1] * len(files)
     while True:
         names = [Path(*part[-count:]).as_posix() for part, count in zip(parts, depth, strict=True)]

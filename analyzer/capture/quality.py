@@ -53,7 +53,7 @@ class Tally:
         return {
             "point": self.point,
             "capture": self.file.name,
-            "path": str(self.file.path),
+            "path": self.file.given,
             "file": self.number,
             "bytes": self.file.bytes,
             "packets": self.packets,

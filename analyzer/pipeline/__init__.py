@@ -19,12 +19,12 @@ from analyzer.pipeline.asked import (
     Paths,
     Progress,
     address_of,
-    moment_of,
     not_asked,
     only,
     open_given,
     points_of,
     read_given,
+    span_of,
     zone_of,
 )
 from analyzer.pipeline.joins import with_logs, with_next_log, with_words, words_of
@@ -42,6 +42,8 @@ def analyze(
     *,
     at: Mapping[str, Paths] | None = None,
     around: str | pd.Timestamp | None = None,
+    since: str | pd.Timestamp | None = None,
+    until: str | pd.Timestamp | None = None,
     host: str | None = None,
     port: int | None = None,
     log_timezone: str | None = None,
@@ -54,13 +56,14 @@ def analyze(
     Parameters
     ----------
     captures : path, glob, folder, or a list of them
-        One capture point's files, in any order.
+        One capture point's files, in any order; "-" is standard input.
     logs : path or list of paths, or a DataFrame with the columns `time` and `message`
         Logs of either side.
     at : mapping of capture point to captures
         Several capture points; `client` and `server` mean those hosts.
-    around, host, port
-        Judge only connections that ended within five minutes of this time (UTC unless it says otherwise), of this address, of this port.
+    around, since, until, host, port
+        Judge only connections that ended within five minutes of this time (UTC unless it says otherwise), not before and not after these,
+        of this address, of this port. Of a set of captures, only the files are read that can hold something of that time.
     log_timezone : str
         IANA name or offset for log lines without a zone; found from the matches when not given.
     dissect, statements : bool
@@ -75,15 +78,15 @@ def analyze(
     UsageError
         The request contradicts itself.
     """
-    points, left_out = points_of(captures, at)
-    moment = None if around is None else moment_of(around)
+    span = span_of(around, since, until)
+    points, left_out = points_of(captures, at, span)
     zone = None if log_timezone is None else zone_of(log_timezone)
     ip = None if host is None else address_of(host)
     tables, opened = open_given(logs)
 
     survey, clocks = on_one_clock(look(points, progress))
     everything = all_endings(survey)
-    judged = only(everything, moment, ip, port)
+    judged = only(everything, span, ip, port)
 
     coverage, misnamed = vantage.locate(survey.coverage)
     seen = vantage.vantage(judged, survey.connections, survey.reset_frames, coverage)

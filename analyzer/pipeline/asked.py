@@ -19,18 +19,27 @@ from analyzer import capture, logs, schema
 from analyzer.errors import Notice, UsageError
 from analyzer.language import say
 from analyzer.pipeline.tables import stack
+from analyzer.schema import NO_TIME
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Progress = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
 
 POINT = "capture"  # the name of the only capture point when it was given none
-AROUND = 300.0  # seconds on each side of --around
+AROUND = pd.Timedelta(minutes=5)  # on each side of --around
+# Files are read that far before and behind what is asked for: how a connection came to its end, and what followed.
+LEAD, TRAIL = pd.Timedelta(minutes=15), pd.Timedelta(minutes=5)
+FOREVER = 2**63 - 1  # ns since 1970
+
+Span = tuple[pd.Timestamp | None, pd.Timestamp | None]  # the time that was asked for; None: open
 
 
 def points_of(
-    captures: Paths, at: Mapping[str, Paths] | None
+    captures: Paths, at: Mapping[str, Paths] | None, span: Span = (None, None)
 ) -> tuple[dict[str, list[capture.CaptureFile]], list[Notice]]:
-    """Return capture point -> files in time order, their names unique over all points, and what was left out."""
+    """Return capture point -> files in time order, their names unique over all points, and what was left out.
+
+    Of a set only the files are kept that can hold something of `span`.
+    """
     given: dict[str, Paths] = dict(at or {})
     if given and captures:
         raise UsageError("Give the captures either as one point or as --at NAME=CAPTURE for each point, not both.")
@@ -44,6 +53,11 @@ def points_of(
         if not inputs:
             raise UsageError("No capture was given: name a file, a folder or a pattern such as 'dumps/*.pcap'.")
         files, left_out = capture.find(inputs)
+        if span != (None, None):
+            begin, end = span
+            first = NO_TIME if begin is None else (begin - LEAD).value
+            files, others = capture.chosen(files, first, FOREVER if end is None else (end + TRAIL).value)
+            left_out = [*left_out, *others]
         notices.extend(left_out)
         points[point] = [replace(f, name=f"{point}:{f.name}") if f.name in taken else f for f in files]
         taken.update(f.name for f in files)
@@ -59,6 +73,21 @@ def moment_of(text: str | pd.Timestamp) -> pd.Timestamp:
             f"{text!r} is not a time; write it as 2026-11-20T09:30:00Z or 2026-11-20 18:30:00+09:00."
         ) from error
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+
+
+def span_of(
+    around: str | pd.Timestamp | None, since: str | pd.Timestamp | None, until: str | pd.Timestamp | None
+) -> Span:
+    """Return the stretch of time that was asked for. Raises UsageError where nothing can lie in it."""
+    begin = None if since is None else moment_of(since)
+    end = None if until is None else moment_of(until)
+    if around is not None:
+        moment = moment_of(around)
+        begin = moment - AROUND if begin is None else max(begin, moment - AROUND)
+        end = moment + AROUND if end is None else min(end, moment + AROUND)
+    if begin is not None and end is not None and begin > end:
+        raise UsageError("The time that was asked for ends before it begins: see --from, --to and --around.")
+    return begin, end
 
 
 def address_of(text: str) -> str:
@@ -84,11 +113,14 @@ def zone_of(name: str) -> tzinfo:
     return timezone(offset)
 
 
-def only(endings: pd.DataFrame, around: pd.Timestamp | None, host: str | None, port: int | None) -> pd.DataFrame:
+def only(endings: pd.DataFrame, span: Span, host: str | None, port: int | None) -> pd.DataFrame:
     """Return the endings that were asked for."""
     keep = pd.Series(True, index=endings.index)
-    if around is not None:
-        keep &= (endings["time"] - around).abs() <= pd.Timedelta(seconds=AROUND)
+    begin, end = span
+    if begin is not None:
+        keep &= endings["time"] >= begin
+    if end is not None:
+        keep &= endings["time"] <= end
     if host is not None:
         keep &= (endings["client_ip"] == host) | (endings["server_ip"] == host)
     if port is not None:
@@ -102,7 +134,7 @@ def not_asked(everything: pd.DataFrame, judged: pd.DataFrame) -> list[Notice]:
     if not count:
         return []
     sentence = say(
-        "Of {all:,} connections that ended badly, {n:,} are outside what was asked for (around, host, port).",
+        "Of {all:,} connections that ended badly, {n:,} are outside what was asked for (time, host, port).",
         all=len(everything),
         n=count,
     )

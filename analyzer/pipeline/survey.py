@@ -67,6 +67,7 @@ def look(
                 f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
                 f"Name each, for example --at client={a} --at server={b}."
             )
+        notices.extend(capture.seams(tables[-1]))
         traffic = connections.close(state, tables[-1])
         next_connection += len(traffic.connections)
         wanted = connections.wanted(traffic)
