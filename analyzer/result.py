@@ -58,7 +58,9 @@ class Diagnosis:
     incidents: pd.DataFrame
     traffic: pd.DataFrame
     verdict: Mapping[str, Any]
-    bands: Mapping[str, str] = field(default_factory=dict)  # ending -> the confidence in words
+    bands: Mapping[str, str] = field(
+        default_factory=dict
+    )  # ending -> how often the lab's answers of that confidence were right
     notices: tuple[Notice, ...] = ()
     causes: dict[str, dict[str, Any]] = field(
         default_factory=dict

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from analyzer.diagnosis.record import FILE as RECORD
 from captures.lab import case_file, judging, rivals, score, scorecard, scoring
 from captures.lab.case_file import Case, Claim, Connection, Log, Origin, Sight, TiedLine, View
 from captures.lab.judging import Judgement
@@ -38,6 +39,10 @@ def written() -> scorecard.Score:
 def test_the_page_says_what_the_answers_say() -> None:
     fresh = scorecard.page(written(), list(CASES.values()), README)
     assert score.PAGE.read_text(encoding="utf-8") == fresh, "run: make score"
+
+
+def test_reports_cite_the_record_that_the_answers_make() -> None:
+    assert RECORD.read_text(encoding="utf-8") == scorecard.record(written(), list(CASES.values())), "run: make score"
 
 
 def test_the_answers_read_back_as_they_were_written() -> None:

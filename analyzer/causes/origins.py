@@ -15,6 +15,10 @@ from analyzer.causes.cause import Origin, Sign, all_of, any_of, known
 # A capture at the host itself, or at both ends with complete cover, is proof; the weight is beyond every cap.
 PROOF = 60
 
+# Seconds for which every known device remembers a connection after a FIN (Palo Alto: 30 s; netfilter: 60 s; Cisco ASA: 600 s).
+# Until then it passes on what follows, and the answer comes from the host that closed.
+FORGOTTEN_AFTER_FIN = 30.0
+
 
 def _left_its_host(e: pd.DataFrame) -> pd.Series[bool]:
     """True where the capture on the apparent sender's own host shows the reset going out; False where it stands to be seen and is not."""
@@ -47,6 +51,11 @@ def _stamps_missing(e: pd.DataFrame) -> pd.Series[bool]:
     return all_of(form, broken)
 
 
+def _closed_just_before(e: pd.DataFrame) -> pd.Series[bool]:
+    """True where that end's own FIN preceded, and no device is known that would have forgotten the connection since."""
+    return all_of(e["sender_fin"], e["since_sender_fin"] < FORGOTTEN_AFTER_FIN)
+
+
 def _on_loopback(e: pd.DataFrame) -> pd.Series[bool]:
     """True where the reset never crossed a wire: it stands on the loopback interface of the host that received it."""
     return known(e["loopback"], e["loopback"].notna())
@@ -62,6 +71,7 @@ _TTL = "its TTL {ttl} is {ttl_delta:+d} from the usual {ttl_usual} of {sender}"
 _FAST = "it came {trigger_delay} after the packet it answers; the way to {sender} and back takes {rtt_usual}"
 _AFTER = "genuine payload of {sender} followed its supposed reset"
 _LIVE = "it carries the marks of the live socket of {sender}: next sequence number, open window, continuing timestamps or IP ID"
+_CLOSED = "{sender} had itself closed, {since_sender_fin} before: no known device forgets a connection that soon"
 _STAMPS = (
     "it poses as the socket's own reset, but its timestamp is missing or stands still, or it breaks the count of IP IDs"
 )
@@ -73,6 +83,8 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
     "sender": (
         Sign("left_its_host", _LEFT, _left_its_host, PROOF // 2, -PROOF // 2, source="B.2 steps 1 and 2", group="place"),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], 10, 0, source="SHAPE-3, B.2 step 4"),
+        Sign("closed_just_before", _CLOSED, _closed_just_before, 6, 0,
+             source="nf_conntrack close_wait 60 s; Palo Alto session timeout after FIN 30 s", cites=("frame",)),
         Sign("data_after_reset", _AFTER, lambda e: e["data_after_reset"], -10, 0, source="RST_SEQ_DATA (Weaver et al. 2009)"),
         Sign("stamps_missing", _STAMPS, _stamps_missing, -4, 0, source="B.2 step 9"),
     ),

@@ -23,11 +23,13 @@ from analyzer.causes.cause import Cause, Origin, Sign
 from analyzer.causes.origins import ORIGIN_SIGNS
 from analyzer.diagnosis.evidence import evidence
 from analyzer.diagnosis.hypothesis import Hypothesis
+from analyzer.diagnosis.record import record as record
 from analyzer.errors import Notice
 from analyzer.language import N_, say
 
-# Decibans per factor of ten, stretched: weights were set one by one and are not independent. To be calibrated on the corpus.
-TEMPERATURE = 1.5
+# All weights are divided by this. The one number that the corpus sets: the largest (most modest) with which a confidence in a cause
+# is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
+TEMPERATURE = 0.6
 # No answer that rests on inference alone is surer than this; proof (both ends, outgoing at its own host) may be.
 CAP_INFERENCE = 0.95
 CAP_PROOF = 0.99
@@ -35,8 +37,8 @@ CAP_PROOF = 0.99
 NAME_FROM = 0.75
 # Nobody is named on less than this much evidence for the winner, however little the others have.
 EVIDENCE_TO_NAME = 10
-# A device is named only where something tells it from the host in whose name it speaks: at least this much.
-DEVICE_TO_NAME = 5
+# Without proof, nobody is named unless something tells a host from a device that speaks in its name: at least this much.
+MARK_TO_NAME = 5
 # A hypothesis whose needed sign failed is out, whatever else holds.
 OUT = -1000
 # Alternatives less likely than this are not listed.
@@ -63,7 +65,7 @@ def diagnose(endings: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame
     pairs, scores, held, counted, notices = _evaluate(endings)
     probability = _normalise(scores)
     support = np.stack([np.where(weights > 0, weights, 0).sum(axis=1) for weights in counted], axis=1)
-    findings, best = _findings(endings, pairs, probability, support, _told_apart(pairs, counted))
+    findings, best = _findings(endings, pairs, probability, support, _marks(pairs, counted))
     table = evidence(endings, pairs, probability, best, held, counted, matches)
     return table, findings, notices
 
@@ -158,18 +160,17 @@ def _proof(ending: Any, who: str) -> str | None:
     return None
 
 
-def _told_apart(pairs: list[Hypothesis], counted: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """Return per ending the strongest evidence for a device whatever the mechanism: its TTL, haste, stamps, place, what followed.
+def _marks(pairs: list[Hypothesis], counted: list[npt.NDArray[np.int64]]) -> dict[Origin, npt.NDArray[np.int64]]:
+    """Return per origin and ending the strongest evidence for that origin whatever the mechanism (causes/origins.py).
 
-    A mechanism alone names no device: a host that lost a connection answers after a silence just as a device does.
+    A mechanism alone tells no host from a device: both answer a connection that they do not know, and with the same packet.
     """
-    shared = {sign.id for sign in ORIGIN_SIGNS["path"]}
-    best = [
-        np.where(weights > 0, weights, 0)[:, [sign.id in shared for sign in pair.signs]].max(axis=1, initial=0)
-        for pair, weights in zip(pairs, counted, strict=True)
-        if pair.origin == "path"
-    ]
-    return np.asarray(np.stack(best, axis=1).max(axis=1), dtype=np.int64)
+    marks: dict[Origin, npt.NDArray[np.int64]] = {}
+    for pair, weights in zip(pairs, counted, strict=True):
+        shared = [sign in ORIGIN_SIGNS[pair.origin] for sign in pair.signs]
+        strongest = np.where(weights > 0, weights, 0)[:, shared].max(axis=1, initial=0)
+        marks[pair.origin] = np.maximum(marks.get(pair.origin, 0), strongest)
+    return marks
 
 
 def _findings(
@@ -177,10 +178,10 @@ def _findings(
     pairs: list[Hypothesis],
     probability: npt.NDArray[np.float64],
     support: npt.NDArray[np.int64],
-    apart: npt.NDArray[np.int64],
+    marks: Mapping[Origin, npt.NDArray[np.int64]],
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
     """Return FINDINGS, and the number of each ending's chosen pair; `support` is the evidence that counted for each pair, in decibans,
-    `apart` the strongest that tells a device from a host.
+    `marks` the strongest that tells each origin from the others.
     """
     origins = np.array([pair.origin for pair in pairs])
     causes = np.array([pair.cause.id for pair in pairs])
@@ -196,7 +197,7 @@ def _findings(
         sure = cap if proof else min(float(of_origin[origin][position]), cap)
         backed = support[position][origins == origin].max()
         named = who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
-        named = named and (origin != "path" or apart[position] >= DEVICE_TO_NAME)
+        named = named and (proof is not None or marks[origin][position] >= MARK_TO_NAME)
         order = likeliest[position]
         first = int(next(n for n in order if not named or origins[n] == origin))
         chosen[position] = first

@@ -130,8 +130,9 @@ def analyze(
         traffic=survey.traffic,
         verdict=incidents.verdict(table),
         bands={
-            e: diagnosis.band(None if pd.isna(c) else float(c))
+            e: known
             for e, c in zip(findings["ending"], findings["confidence"], strict=True)
+            if (known := diagnosis.record(None if pd.isna(c) else float(c)))
         },
         notices=(
             *left_out,

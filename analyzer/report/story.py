@@ -205,9 +205,8 @@ def spreads(document: Item) -> dict[str, float]:
 
 
 def record(item: Item | None) -> str:
-    """Return what the document says about the band of a reset's confidence, beyond the word that is shown anyway."""
-    text = str(get(item, "band", ""))
-    return "" if text.strip(". ").lower() == wording.band(get(item, "confidence"), get(item, "proof")) else text
+    """Return what the document says about the band of a reset's confidence."""
+    return str(get(item, "band", ""))
 
 
 def troubles(document: Item, info: bool = False) -> list[Item]:

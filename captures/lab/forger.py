@@ -4,6 +4,7 @@ It counts the resets that it sends: that count is a witness. It never answers fo
 """
 
 import socket
+import time
 from types import TracebackType
 
 from scapy.layers.inet import IP, TCP
@@ -13,6 +14,8 @@ from captures.lab.network import Namespace
 
 ETHERTYPE_IP = 0x0800
 OWN_TTL = 64
+PATIENCE_SECONDS = 5.0
+BURST_SECONDS = 0.005
 
 
 class Forger:
@@ -36,6 +39,16 @@ class Forger:
     ) -> None:
         self._watch.close()
         self._raw.close()
+
+    def await_server(self) -> None:
+        """Until the server has just sent: a reset that is forged now is not overtaken by the server's next segment."""
+        self._look()
+        last, deadline = self._last.get(self._server), time.monotonic() + PATIENCE_SECONDS
+        while self._last.get(self._server) is last:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._server} sends nothing")
+            time.sleep(BURST_SECONDS)  # segments that are sent together arrive together
+            self._look()
 
     def reset_client(self, window: int = 0, disguised: bool = False, ahead: int = 0) -> None:
         """A reset in the server's name, with the marks of this device or with those of the server's last packet.

@@ -1,4 +1,5 @@
-"""The command that measures: ``python -m captures.lab.score`` judges the whole corpus and writes SCORE.md and score.json.
+"""The command that measures: ``python -m captures.lab.score`` judges the whole corpus and writes SCORE.md, score.json and the
+record that reports cite.
 
 It needs no root. Answers are kept in ``.cache``, so that only what changed is asked again.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.causes import all_causes
+from analyzer.diagnosis.record import FILE as RECORD
 from captures.lab import case_file, judging, rivals, scorecard, scoring
 from captures.lab.case_file import Case, View
 from captures.lab.scorecard import Score
@@ -116,6 +118,7 @@ def main() -> int:
     text = dump(score)
     page = scorecard.page(load(text), cases, README.read_text(encoding="utf-8"))
     DATA.write_text(text, encoding="utf-8", newline="\n")
+    RECORD.write_text(scorecard.record(load(text), cases), encoding="utf-8", newline="\n")
     PAGE.write_text(page, encoding="utf-8", newline="\n")
     print(page.partition("## What one would pick instead")[0].partition("## Goals")[2].strip())
     print(f"\nThe whole of it: {PAGE}")

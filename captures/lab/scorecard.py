@@ -1,5 +1,6 @@
 """`captures/SCORE.md`: the page, made from the answers and the labels alone. Nothing is analyzed here, and nothing here counts anew."""
 
+import json
 import re
 import tomllib
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from analyzer.causes import all_causes
-from analyzer.diagnosis import BANDS
+from analyzer.diagnosis import BANDS, CAP_INFERENCE
 from captures.lab import judging, rivals, scoring
 from captures.lab.case_file import Case, Cause, Connection, View
 from captures.lab.scoring import Answer, Band, Rate, Rest, Rival
@@ -19,6 +20,7 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 SIDES = ("client", "server", "middlebox")
 EDGES = (*(lowest for lowest, _ in BANDS if lowest > 0), 0.5, 0.0)
 LOGS = (False, True)
+NAMED = ("right", "wrong", "guessed right", "guessed wrong")
 SHOWN = 2  # connections of one miss that are named
 LISTED = 4  # cases of one cause that are named
 
@@ -49,7 +51,7 @@ def page(score: Score, cases: Sequence[Case], readme: str) -> str:
         "## What one would pick instead",
         instead(score),
         "## Calibration",
-        calibration(score),
+        calibration(score, family),
         "## Confusions",
         confusions(score),
         "## Misses",
@@ -242,7 +244,7 @@ def instead(score: Score) -> str:
     )
 
 
-def calibration(score: Score) -> str:
+def calibration(score: Score, family: Mapping[str, str]) -> str:
     """What was said against what was right. Every answer that names somebody, or a cause, at any view."""
     rows = []
     for name, table in (("who", _who_bands), ("cause", _cause_bands)):
@@ -253,8 +255,25 @@ def calibration(score: Score) -> str:
                 rows.append([name, f"{edge:.2f}–{upper:.2f}", *_band(without.get(edge)), *_band(with_logs.get(edge))])
     head = ["", "confidence", "said", "right", "n", "said", "right", "n"]
     return (
-        "Every answer that names a sender or a cause, at any view: without logs on the left, with logs on the right.\n\n"
+        "Every answer that names a sender or a cause, at any view: without logs on the left, with logs on the right. A cause is as sure as it "
+        "and those that the label calls as good are together.\n\n"
         + _table(head, rows)
+        + "\n\n"
+        + _held_out(score, family)
+    )
+
+
+def _held_out(score: Score, family: Mapping[str, str]) -> str:
+    """Whether the one number that is set by the corpus would have been the same without any one family."""
+    parts = []
+    for name, given in (("who", _who_given), ("cause", _cause_given)):
+        table = [(family[a.case], said, right) for a, said, right in given(_asked(score, True))]
+        error, (least, most) = scoring.held_out(table, EDGES, CAP_INFERENCE)
+        parts.append(f"{name} {error:.3f} (exponents {least} to {most})")
+    return (
+        "The corpus sets one number, the temperature, by which all weights of evidence are divided; the weights themselves come from elsewhere. "
+        "With families held out, each family's answers stretched (their odds raised to a power) as suits all the others best, the expected "
+        f"calibration errors are: {'; '.join(parts)}. An exponent of 1 leaves the temperature as it is."
     )
 
 
@@ -478,14 +497,37 @@ def _asked(score: Score, logs: bool) -> list[Answer]:
     return [a for a in score.answers if a.logs == logs]
 
 
+def _who_given(given: Iterable[Answer]) -> list[tuple[Answer, float, bool]]:
+    return [(a, a.confidence or 0.0, not a.false) for a in given if a.who in NAMED]
+
+
+def _cause_given(given: Iterable[Answer]) -> list[tuple[Answer, float, bool]]:
+    return [
+        (a, a.good_confidence, a.why == "first") for a in given if a.why is not None and a.good_confidence is not None
+    ]
+
+
 def _who_bands(given: Iterable[Answer]) -> list[Band]:
-    named = [a for a in given if a.who in ("right", "wrong", "guessed right", "guessed wrong")]
-    return scoring.bands([(a.confidence or 0.0, not a.false) for a in named], EDGES)
+    return scoring.bands([(said, right) for _, said, right in _who_given(given)], EDGES)
+
+
+def record(score: Score, cases: Sequence[Case]) -> str:
+    """The text of analyzer/diagnosis/record.json: how often answers of each band were right, of how many families of cases."""
+    family = scoring.families(case.folder.name for case in cases)
+    left = [a for a in _asked(score, True) if a.who in NAMED]
+    bands = []
+    for lowest, _ in BANDS[:-1]:
+        inside = [a for a in left if (a.confidence or 0.0) >= lowest]
+        left = [a for a in left if (a.confidence or 0.0) < lowest]
+        if inside:
+            right = sum(not a.false for a in inside)
+            among = len({family[a.case] for a in inside})
+            bands.append({"from": lowest, "right": right, "of": len(inside), "families": among})
+    return json.dumps({"bands": bands}, indent=1) + "\n"
 
 
 def _cause_bands(given: Iterable[Answer]) -> list[Band]:
-    named = [a for a in given if a.why is not None and a.cause_confidence is not None]
-    return scoring.bands([(a.cause_confidence or 0.0, a.why == "first") for a in named], EDGES)
+    return scoring.bands([(said, right) for _, said, right in _cause_given(given)], EDGES)
 
 
 def _band(band: Band | None) -> list[str]:

@@ -4,13 +4,14 @@ A question is one labelled connection at one view. Nothing here runs the analyze
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.diagnosis import CAP_INFERENCE
 from captures.lab.case_file import Case, Cause, Connection, Side, View
 from captures.lab.judging import Judgement
 
@@ -48,6 +49,7 @@ class Answer:
     confidence: float | None = None
     cause: str | None = None
     cause_confidence: float | None = None
+    good_confidence: float | None = None  # of the cause and of those that the label calls as good, together
     second: str | None = None  # the likeliest alternative that is another cause
     emitter: str | None = None
 
@@ -129,6 +131,10 @@ def answer(case: Case, label: Connection, view: View, logs: bool, judgement: Jud
     e = same_kind[0] if same_kind else {}
     turned = bool(e) and not any(label.client == client for client, _ in e["names"])
     others = [a["cause"] for a in e.get("alternatives") or [] if a["cause"] != e["cause"]]
+    good = (truth.cause, *truth.may_be)
+    together = sum(
+        a["confidence"] for a in e.get("alternatives") or [] if a["cause"] in good and a["cause"] != e["cause"]
+    )
     return Answer(
         case=case.folder.name,
         connection=label.client,
@@ -147,6 +153,7 @@ def answer(case: Case, label: Connection, view: View, logs: bool, judgement: Jud
         confidence=e.get("confidence"),
         cause=e.get("cause"),
         cause_confidence=e.get("cause_confidence"),
+        good_confidence=_together(e, together if e.get("cause") in good else 0.0),
         second=others[0] if others else None,
         emitter=e.get("emitter"),
     )
@@ -174,6 +181,12 @@ def rest(case: Case, view: View, logs: bool, judgement: Judgement) -> Rest:
 
 def _about(label: Connection, ending: Mapping[str, Any]) -> bool:
     return any(label.client in pair for pair in ending["names"])
+
+
+def _together(ending: Mapping[str, Any], others: float) -> float | None:
+    """The cause's confidence with that of the causes that are as good; no surer than an answer that rests on inference may be."""
+    own = ending.get("cause_confidence")
+    return None if own is None else round(max(own, min(own + others, CAP_INFERENCE)), 2)
 
 
 def _turn(side: Side | None, turned: bool) -> Side | None:
@@ -250,6 +263,41 @@ def bands(given: Iterable[tuple[float, bool]], lowest: Iterable[float]) -> list[
                 Band(edge, math.fsum(s for s, _ in inside) / len(inside), sum(r for _, r in inside), len(inside))
             )
     return out
+
+
+# Exponents of the odds p / (1 - p) that are tried: below 1 answers become less sure, as at a higher temperature.
+STRETCHES = tuple(round(0.4 + 0.1 * step, 1) for step in range(17))
+
+
+def stretched(said: float, exponent: float, most: float) -> float:
+    """A confidence whose odds are raised to a power, no surer than ``most`` unless it already was."""
+    odds: float = (said / (1.0 - said)) ** exponent
+    return max(min(odds / (1.0 + odds), most), said if said > most else 0.0)
+
+
+def held_out(
+    given: Sequence[tuple[str, float, bool]], lowest: Sequence[float], most: float
+) -> tuple[float, tuple[float, float]]:
+    """(family, confidence, right): the calibration error when each family's answers are stretched by what suits the others best, and
+    the range of those exponents.
+    """
+    tables = {
+        exponent: [(family, stretched(said, exponent, most), right) for family, said, right in given]
+        for exponent in STRETCHES
+    }
+    chosen: list[tuple[float, bool]] = []
+    used: list[float] = []
+    for family in sorted({family for family, _, _ in given}):
+        errors = {
+            exponent: calibration_error(
+                bands(((said, right) for other, said, right in table if other != family), lowest)
+            )
+            for exponent, table in tables.items()
+        }
+        best = min(errors, key=lambda exponent: (errors[exponent], exponent))
+        used.append(best)
+        chosen += [(said, right) for other, said, right in tables[best] if other == family]
+    return calibration_error(bands(chosen, lowest)), (min(used), max(used))
 
 
 def calibration_error(table: Iterable[Band]) -> float:

@@ -25,7 +25,7 @@ def play(lab: Lab) -> None:
             cause="data_after_close",
             may_be=("process_exit", "client_cancel"),
             harmless=False,
-            decidable_at=("client", "both"),
+            decidable_at=("client", "router", "server", "both"),
         )
         process = sockets.hand_over(lab.client, quiet, spoken_to)
         time.sleep(0.5)

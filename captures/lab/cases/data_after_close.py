@@ -25,7 +25,7 @@ def play(lab: Lab) -> None:
             cause="data_after_close",
             may_be=("keep_alive_race", "server_timeout"),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
         )
         with suppress(ConnectionError):
             client.sendall(sockets.REQUEST)

@@ -38,6 +38,7 @@ def play(lab: Lab, **listen: str) -> None:
         with lab.forger(victim) as forger:
             victim.pgconn.send_query(b"SELECT repeat('x', 2000), pg_sleep(0.02) FROM generate_series(1, 200)")
             time.sleep(0.5)
+            forger.await_server()
             forger.reset_client(window=8192)
             time.sleep(0.5)
         try:

@@ -55,7 +55,7 @@ def play(lab: Lab) -> None:
                 reset_by="client" if session is hasty else "server",
                 cause="abortive_close" if session is hasty else "server_timeout",
                 may_be=("client_cancel",) if session is hasty else ("data_after_close",),
-                decidable_at=("client", "router", "both") if session is hasty else ("router",),
+                decidable_at=("client", "router", "both"),
                 log_lines=(TiedLine("haproxy.log", f"{name} ["),),
             )
         time.sleep(0.5)

@@ -46,7 +46,7 @@ def play(lab: Lab) -> None:
             cause="relayed_reset",
             may_be=("abortive_close",),
             harmless=False,
-            decidable_at=("client", "router"),
+            decidable_at=("client", "router", "both"),
             log_lines=(line,),
         )
         time.sleep(0.2)

@@ -26,7 +26,7 @@ def play(lab: Lab) -> None:
             cause="late_reset",
             may_be=("data_after_close",),
             harmless=True,
-            decidable_at=("client", "both"),
+            decidable_at=("client", "router", "server", "both"),
         )
         lab.router.iptables("-A FORWARD -i toclient -j DROP")
         served.close()

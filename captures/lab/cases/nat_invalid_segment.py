@@ -33,7 +33,7 @@ def play(lab: Lab) -> None:
                 cause="nat_state_mismatch",
                 may_be=("connection_state_lost",),
                 harmless=False,
-                decidable_at=("server",),
+                decidable_at=("server", "both"),
                 must_not=(Claim(reset_by="server"), Claim(reset_by="client")),
             )
             lab.expect(

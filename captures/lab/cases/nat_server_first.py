@@ -30,7 +30,7 @@ def play(lab: Lab) -> None:
             cause="nat_state_mismatch",
             may_be=("idle_timeout", "connection_state_lost"),
             harmless=False,
-            decidable_at=("server",),
+            decidable_at=("server", "both"),
             must_not=(Claim(reset_by="server"), Claim(reset_by="client")),
         )
         served.sendall(b"event: an order has come in\r\n")

@@ -58,7 +58,7 @@ def _serve(lab: Lab, listening: socket.socket) -> None:
         cause="client_cancel",
         may_be=("data_after_close", "relayed_reset"),
         harmless=False,
-        decidable_at=("router",),
+        decidable_at=("router", "server", "both"),
     )
     with suppress(OSError):
         served.sendall(sockets.ANSWER)

@@ -59,7 +59,7 @@ def race(lab: Lab) -> None:
                 cause="keep_alive_race",
                 may_be=("data_after_close",),
                 harmless=False,
-                decidable_at=("server", "both"),
+                decidable_at=("client", "router", "server", "both"),
             )
             # The FIN leaves half a round trip before it arrives; the request leaves half way through that.
             time.sleep(idle_seconds - NETWORK.delay_seconds / 4)

@@ -24,7 +24,7 @@ def play(lab: Lab) -> None:
                 cause="abortive_close",
                 may_be=("data_after_close",),
                 harmless=True,
-                decidable_at=("server", "both"),
+                decidable_at=("client", "router", "server", "both"),
             )
             time.sleep(0.3)
             served.close()

@@ -33,7 +33,7 @@ def play(lab: Lab) -> None:
             cause="server_timeout",
             may_be=("data_after_close",),
             harmless=False,
-            decidable_at=("router",),
+            decidable_at=("client", "router", "both"),
             log_lines=(TiedLine("pgbouncer.log", f"shop/shop@{client} closing because: client_idle_timeout"),),
         )
         try:

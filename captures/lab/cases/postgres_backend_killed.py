@@ -31,7 +31,7 @@ def play(lab: Lab) -> None:
             cause="process_exit",
             may_be=("data_after_close",),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
             log_lines=(TiedLine("postgresql.json", f"server process (PID {pid}) was terminated by signal 9"),),
         )
         lab.expect(
@@ -40,7 +40,7 @@ def play(lab: Lab) -> None:
             cause="server_shutdown",
             may_be=("data_after_close", "process_exit"),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
         )
         os.kill(pid, signal.SIGKILL)
         time.sleep(1.5)

@@ -29,7 +29,7 @@ def play(lab: Lab) -> None:
                 reset_by="server",
                 cause="server_shutdown",
                 may_be=("data_after_close", "connection_state_lost"),
-                decidable_at=("server", "both"),
+                decidable_at=("client", "router", "server", "both"),
                 log_lines=(TiedLine("postgresql.log", f"({port}) shop FATAL:  terminating connection"),),
             )
         lab.expect_rest(

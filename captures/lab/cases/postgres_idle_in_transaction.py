@@ -27,7 +27,7 @@ def play(lab: Lab) -> None:
             reset_by="server",
             cause="server_timeout",
             may_be=("data_after_close",),
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
             log_lines=(TiedLine("postgresql.log", "terminating connection due to idle-in-transaction timeout"),),
         )
         try:

@@ -29,7 +29,7 @@ def play(lab: Lab) -> None:
             cause="server_timeout",
             may_be=("data_after_close",),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
             log_lines=(TiedLine("postgresql.csv", "terminating connection due to idle-session timeout"),),
         )
         try:

@@ -44,7 +44,7 @@ def play(lab: Lab) -> None:
             cause="server_shutdown",
             may_be=("data_after_close", "process_exit", "connection_state_lost"),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
         )
         database.stop("immediate")
         time.sleep(1.0)

@@ -30,7 +30,7 @@ def play(lab: Lab) -> None:
                 cause="server_shutdown",
                 may_be=("data_after_close",),
                 harmless=False,
-                decidable_at=("server", "both"),
+                decidable_at=("client", "router", "server", "both"),
             )
         database.stop("fast")
         database.start()

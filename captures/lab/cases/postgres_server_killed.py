@@ -13,7 +13,6 @@ from captures.lab.lab import Lab
 from captures.lab.network import Network
 
 NETWORK = Network(routers=2, default_ttl={"server": 255})
-SENDER_AND_BOTH = ("server", "both")
 
 
 def play(lab: Lab) -> None:
@@ -45,14 +44,14 @@ def play(lab: Lab) -> None:
             reset_by="server",
             cause="data_after_close",
             may_be=("process_exit", "server_shutdown"),
-            decidable_at=SENDER_AND_BOTH,
+            decidable_at=("client", "router", "server", "both"),
         )
         lab.expect_rest(
             port=5432,
             reset_by="server",
             cause="connection_refused",
             may_be=("process_exit", "server_shutdown"),
-            decidable_at=SENDER_AND_BOTH,
+            decidable_at=("server", "both"),
         )
         database.kill()
         time.sleep(0.5)

@@ -31,7 +31,7 @@ def play(lab: Lab) -> None:
             cause="server_shutdown",
             may_be=("data_after_close",),
             harmless=False,
-            decidable_at=("server", "both"),
+            decidable_at=("client", "router", "server", "both"),
             log_lines=(TiedLine("postgresql.json", "terminating connection due to administrator command"),),
         )
         administrator.execute(f"SELECT pg_terminate_backend({session.info.backend_pid})")

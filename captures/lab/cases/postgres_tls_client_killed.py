@@ -44,7 +44,7 @@ def play(lab: Lab) -> None:
                 reset_by="client",
                 cause="process_exit",
                 may_be=("data_after_close", "client_cancel"),
-                decidable_at=("client", "both"),
+                decidable_at=("client", "router", "server", "both"),
                 log_lines=(TiedLine("postgresql.log", f"{ends[0].replace(':', '(')}) LOG:  {RESET}"),),
             )
             psql.kill()
@@ -56,5 +56,5 @@ def play(lab: Lab) -> None:
         reset_by="client",
         cause="data_after_close",
         may_be=("late_reset",),
-        decidable_at=("client", "both"),
+        decidable_at=("client", "router", "server", "both"),
     )

@@ -105,6 +105,6 @@ def _expect_server(lab: Lab, connection) -> None:
         cause="server_shutdown",
         may_be=("data_after_close",),
         harmless=False,
-        decidable_at=("server", "both"),
+        decidable_at=EVERYWHERE,
         log_lines=(TiedLine("postgresql.log", "terminating connection due to administrator command"),),
     )

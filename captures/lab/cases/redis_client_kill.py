@@ -26,7 +26,7 @@ def play(lab: Lab) -> None:
         cause="data_after_close",
         may_be=("server_shutdown", "process_exit"),
         harmless=False,
-        decidable_at=("server", "both"),
+        decidable_at=("client", "router", "server", "both"),
     )
     time.sleep(0.5)
     administrator.sendall(f"CLIENT KILL {name}\r\n".encode())

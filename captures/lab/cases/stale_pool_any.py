@@ -43,7 +43,7 @@ def play(lab: Lab) -> None:
                     reset_by="middlebox",
                     cause="idle_timeout",
                     may_be=("connection_state_lost", "firewall_reject"),
-                    decidable_at=("router", "both"),
+                    decidable_at=("client", "router", "both"),
                     must_not=(Claim(reset_by="server"), Claim(reset_by="client")),
                     log_lines=(TiedLine("client.log", "server closed the connection unexpectedly"),),
                 )
