@@ -10,16 +10,30 @@ import psycopg
 
 from captures.lab.case_file import Claim, TiedLine
 from captures.lab.lab import Lab
-from captures.lab.network import Network
+from captures.lab.network import Namespace, Network
 
 NETWORK = Network(routers=2)
+CLIENT_LINES = (TiedLine("client.log", "Connection refused"),)
 
 
 def play(lab: Lab) -> None:
+    try_the_replica(lab, lab.router, "FORWARD")
+    lab.expect_rest(
+        port=5433,
+        reset_by="middlebox",
+        cause="firewall_reject",
+        decidable_at=("client", "router", "both"),
+        must_not=(Claim(reset_by="server"), Claim(reset_by="client")),
+        log_lines=CLIENT_LINES,
+    )
+
+
+def try_the_replica(lab: Lab, firewall: Namespace, chain: str, **listen: str) -> None:
+    """Three connection requests to a port that one machine's firewall rejects, beside a session that works."""
     database = lab.postgres()
-    lab.router.iptables("-A FORWARD -p tcp --dport 5433 -j REJECT --reject-with tcp-reset")
+    firewall.iptables(f"-A {chain} -p tcp --dport 5433 -j REJECT --reject-with tcp-reset")
     log = lab.client_log("shop.reports")
-    lab.listen()
+    lab.listen(**listen)
     with lab.client, database.connect() as session:
         session.execute("SELECT 1")
         for _ in range(3):
@@ -29,11 +43,3 @@ def play(lab: Lab) -> None:
                 log.exception("no connection to the replica")
             time.sleep(0.5)
         session.execute("SELECT 2")
-    lab.expect_rest(
-        port=5433,
-        reset_by="middlebox",
-        cause="firewall_reject",
-        decidable_at=("client", "router", "both"),
-        must_not=(Claim(reset_by="server"), Claim(reset_by="client")),
-        log_lines=(TiedLine("client.log", "Connection refused"),),
-    )

@@ -8,6 +8,7 @@ import time
 
 import psycopg
 
+from captures.lab.cases.postgres_server_killed import an_idle_and_a_busy_session
 from captures.lab.lab import Lab
 from captures.lab.network import Network
 
@@ -19,17 +20,7 @@ def play(lab: Lab) -> None:
     log = lab.client_log("shop.orders")
     lab.listen()
     with lab.client:
-        idle, busy, closed = database.connect(), database.connect(), database.connect()
-        closed.execute("SELECT 1")
-        closed.close()
-        idle.execute("SELECT 1")
-        busy.pgconn.enter_pipeline_mode()
-        busy.pgconn.send_query_params(b"SELECT pg_sleep(60)", None)
-        busy.pgconn.pipeline_sync()
-        time.sleep(0.4)
-        busy.pgconn.send_query_params(b"SELECT 'waits in the socket of a busy backend'", None)
-        busy.pgconn.pipeline_sync()
-        time.sleep(0.4)
+        idle, busy = an_idle_and_a_busy_session(database)
         lab.expect(
             busy,
             reset_by="server",

@@ -6,11 +6,13 @@ connections find no listener.
 """
 
 import time
+from typing import Any
 
 import psycopg
 
 from captures.lab.lab import Lab
 from captures.lab.network import Network
+from captures.lab.postgres import Cluster
 
 NETWORK = Network(routers=2, default_ttl={"server": 255})
 
@@ -20,17 +22,7 @@ def play(lab: Lab) -> None:
     log = lab.client_log("shop.orders")
     lab.listen()
     with lab.client:
-        idle, busy, closed = database.connect(), database.connect(), database.connect()
-        closed.execute("SELECT 1")
-        closed.close()
-        idle.execute("SELECT 1")
-        busy.pgconn.enter_pipeline_mode()
-        busy.pgconn.send_query_params(b"SELECT pg_sleep(60)", None)
-        busy.pgconn.pipeline_sync()
-        time.sleep(0.5)
-        busy.pgconn.send_query_params(b"SELECT 'waits in the socket of a busy backend'", None)
-        busy.pgconn.pipeline_sync()
-        time.sleep(0.5)
+        idle, busy = an_idle_and_a_busy_session(database)
         lab.expect(
             busy,
             reset_by="server",
@@ -65,3 +57,19 @@ def play(lab: Lab) -> None:
                 database.connect()
             except psycopg.OperationalError:
                 log.exception("no connection")
+
+
+def an_idle_and_a_busy_session(database: Cluster) -> tuple[psycopg.Connection[Any], psycopg.Connection[Any]]:
+    """The busy one has sent more than its backend will read; a third has come and gone."""
+    idle, busy, closed = database.connect(), database.connect(), database.connect()
+    closed.execute("SELECT 1")
+    closed.close()
+    idle.execute("SELECT 1")
+    busy.pgconn.enter_pipeline_mode()
+    busy.pgconn.send_query_params(b"SELECT pg_sleep(60)", None)
+    busy.pgconn.pipeline_sync()
+    time.sleep(0.5)
+    busy.pgconn.send_query_params(b"SELECT 'waits in the socket of a busy backend'", None)
+    busy.pgconn.pipeline_sync()
+    time.sleep(0.5)
+    return idle, busy
