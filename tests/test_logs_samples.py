@@ -15,6 +15,11 @@ def read(text: str) -> pd.DataFrame:
     return read_logs([LogSource("x.log", text.encode())], year=2024)[0]
 
 
+def flattened(text: str) -> str:
+    """The entry on one line, as messages see it, with its end."""
+    return " ".join(part.strip() for part in text.strip("\n").split("\n")) + "\n"
+
+
 @pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
 def test_samples_say_what_they_must(log_format: LogFormat) -> None:
     wrong = []
@@ -36,12 +41,12 @@ def test_samples_say_what_they_must(log_format: LogFormat) -> None:
 
 @pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
 def test_every_text_has_a_sample_of_its_own(log_format: LogFormat) -> None:
-    flat = [" ".join(part.strip() for part in sample.text.split("\n")) for sample in log_format.samples]
+    flat = [flattened(sample.text) for sample in log_format.samples]
     for message in log_format.messages:
         fits = [
             s
             for s, text in zip(log_format.samples, flat, strict=True)
-            if s.message == message.id and message.regex.search(text)
+            if s.message == message.id and message.regex.search(text.rstrip("\n"))
         ]
         assert fits, f"{message.id} ({message.language}) {message.pattern}"
         assert any(literal in text for text in flat for literal in message.literals)
@@ -51,6 +56,6 @@ def test_every_text_has_a_sample_of_its_own(log_format: LogFormat) -> None:
 def test_literals_stand_wherever_the_pattern_matches(log_format: LogFormat) -> None:
     for message in log_format.messages:
         for sample in log_format.samples:
-            text = " ".join(part.strip() for part in sample.text.split("\n"))
-            if message.regex.search(text):
+            text = flattened(sample.text)
+            if message.regex.search(text.rstrip("\n")):
                 assert any(literal in text for literal in message.literals), (message.pattern, sample.text)

@@ -34,7 +34,7 @@ class Message:
               other one), or source_ip, source_port, destination_ip, destination_port (of a packet that an onlooker saw): which of the two
               is the server is then read from the ports
     literals  texts of at least four bytes; at least one stands wherever the pattern matches, as it does in the pattern: they are
-              looked for first
+              looked for first; a newline is the end of the entry's line
     proves    what such a line proves and what it cannot tell, one sentence
     writer    which end of the connection writes it
     leg       where one entry of a proxy speaks of both its connections: 'client' for the one that its client opened, 'server' for the one
@@ -133,7 +133,8 @@ class LogFormat:
 
 def end(name: str) -> str:
     """Pattern of an address and its port, as groups `name`_ip and `name`_port; IPv6 with brackets or without."""
-    return rf"\[?(?P<{name}_ip>[0-9A-Fa-f.:]{{2,45}}?)\]?:(?P<{name}_port>\d{{1,5}})(?![\d:])"
+    ip, port = rf"(?P<{name}_ip>[0-9A-Fa-f.:]{{2,45}}?)", rf"(?P<{name}_port>\d{{1,5}})(?![\d:])"
+    return rf"(?P<{name}_bracket>\[)?{ip}(?({name}_bracket)\]):{port}"
 
 
 def data_beside(module: str) -> dict[str, Any]:

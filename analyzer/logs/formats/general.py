@@ -1,6 +1,6 @@
 """Any program's log: a usual time stamp and the system's error text, or a well-known library's own words for it.
 
-Lives here: the format. What Python, Java, Node, Go and nginx say of a broken connection is in general.json; the error texts of
+Lives here: the format. What Python, Java, Node and Go say of a broken connection is in general.json; the error texts of
 error_texts.json are recognised wherever they stand. An entry reaches from its time stamp through its traceback.
 Never here: programs that have a file of their own. This format is asked last.
 """
@@ -108,7 +108,7 @@ SAMPLES = (
 
 FORMAT = LogFormat(
     id="general",
-    title="any log with time stamps: error texts of Linux, macOS and Windows; words of Python, Java, Node, Go, nginx",
+    title="any log with time stamps: error texts of Linux, macOS and Windows; words of Python, Java, Node, Go",
     reference="https://man7.org/linux/man-pages/man3/errno.3.html",
     messages=MESSAGES,
     samples=SAMPLES,
