@@ -7,6 +7,7 @@ from typing import Any
 
 _WHERE = {
     "analyze": "analyzer.pipeline",
+    "redact": "analyzer.pipeline",
     "Diagnosis": "analyzer.result",
     "Notice": "analyzer.errors",
     "PcapreportError": "analyzer.errors",

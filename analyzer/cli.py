@@ -65,6 +65,20 @@ Zone = Annotated[
     str | None,
     typer.Option("--log-timezone", metavar="TZ", help="Zone of log lines that print none: Asia/Tokyo or +09:00."),
 ]
+Redact = Annotated[
+    bool,
+    typer.Option(
+        "--redact", help="For showing it to others: pseudonyms for addresses and names, no payload, no free text."
+    ),
+]
+RedactKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--redact-key",
+        metavar="FILE",
+        help="A secret of 16 bytes or more; with the same one, later runs use the same pseudonyms.",
+    ),
+]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
 
 
@@ -91,6 +105,8 @@ def analyze(
     statements: Annotated[
         bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
     ] = False,
+    redact: Redact = False,
+    redact_key: RedactKey = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="Where the report goes.")
     ] = None,
@@ -108,7 +124,7 @@ def analyze(
 
     Example: pcapreport analyze dump.pcap --log postgresql.log
     """
-    from analyzer.pipeline import analyze as run
+    from analyzer import pipeline
     from analyzer.report import markdown, spreadsheet
 
     printed = "-" in (json_to, markdown_to)
@@ -118,6 +134,10 @@ def analyze(
         raise UsageError("--csv writes a file; name one.")
     document = None if json_to in (None, "-") else Path(json_to)
     ticket = None if markdown_to in (None, "-") else Path(markdown_to)
+    key = _key(redact_key)
+    redact = redact or key is not None
+    if redact and statements:
+        raise UsageError("--redact takes statements out, and --statements asks for them; choose one.")
     folder = Path("reports")
     page = (json_to, markdown_to, csv_to) == (None, None, None)  # unless another form was asked for
     writable(output or (folder / "report.html" if page else None), "<")
@@ -129,10 +149,11 @@ def analyze(
         if path.absolute() in [other.absolute() for other in targets[:number]]:
             raise UsageError(f"Two of the results cannot both be {path}.")
     with progress_bar() as progress:
-        d = run(
+        d = pipeline.analyze(
             captures or (), log or (), at=_points(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
         )  # fmt: skip
+    d = pipeline.redact(d, key) if redact else d
     if json_to == "-":
         json_out(d.to_json())
     elif markdown_to == "-":
@@ -156,17 +177,22 @@ def resets(
     frames: Annotated[
         bool, typer.Option("--frames", help="Every frame that carries the RST flag, as tshark lists them.")
     ] = False,
+    redact: Redact = False,
+    redact_key: RedactKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> int:
     """List the resets, for a terminal or a script."""
     from analyzer import pipeline
 
+    key = _key(redact_key)
+    redact = redact or key is not None
     with progress_bar() as progress:
         if frames:
             table = pipeline.reset_frames(captures or (), at=_points(at), progress=progress)
-            harmful = len(table) > 0
+            table, harmful = pipeline.redact_frames(table, key) if redact else table, len(table) > 0
         else:
             d = pipeline.analyze(captures or (), at=_points(at), dissect=False, progress=progress)
+            d = pipeline.redact(d, key) if redact else d
             table, harmful = d.resets.reset_index()[RESET_COLUMNS], d.harmful
     table_out(table, as_json)
     return HARMFUL if harmful else NOTHING_HARMFUL
@@ -183,12 +209,15 @@ def explain(
     at: At = None,
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
+    redact: Redact = False,
+    redact_key: RedactKey = None,
 ) -> int:
     """Explain one log line or one connection in full."""
     from analyzer import pipeline
 
     if sum(x is not None for x in (log, stream, client)) != 1:
         raise UsageError("Name exactly one of --log FILE:LINE, --stream N and --client IP:PORT.")
+    key = _key(redact_key)
     logs: list[str] = []
     line = None
     if log is not None:
@@ -205,7 +234,9 @@ def explain(
             dissect=not no_dissection,
             progress=progress,
         )
-    for ending in d.find(line=line, stream=stream, client=client):
+    endings = d.find(line=line, stream=stream, client=client)
+    d = pipeline.redact(d, key) if redact or key is not None else d
+    for ending in endings:
         out(d.explain(ending) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
@@ -307,6 +338,16 @@ def _points(at: list[str] | None) -> dict[str, list[str]]:
             raise UsageError(f"--at {item!r} is not NAME=CAPTURE; for example --at server=db1.pcap.")
         points.setdefault(name, []).append(path)
     return points
+
+
+def _key(path: Path | None) -> bytes | None:
+    """Return the secret that a file holds, without the line end that an editor leaves."""
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _report_name(d: Diagnosis) -> str:

@@ -28,12 +28,23 @@ from analyzer.pipeline.asked import (
     zone_of,
 )
 from analyzer.pipeline.joins import with_logs, with_next_log, with_words, words_of
-from analyzer.pipeline.knowledge import cause_pages, format_pages, versions
+from analyzer.pipeline.knowledge import cause_pages, format_pages, log_words, versions
 from analyzer.pipeline.survey import all_endings, look, on_one_clock
 from analyzer.pipeline.tables import stack
 from analyzer.result import Diagnosis
 
-__all__ = ["Paths", "Progress", "analyze", "cause_pages", "format_pages", "look", "recognised", "reset_frames"]
+__all__ = [
+    "Paths",
+    "Progress",
+    "analyze",
+    "cause_pages",
+    "format_pages",
+    "look",
+    "recognised",
+    "redact",
+    "redact_frames",
+    "reset_frames",
+]
 
 
 def analyze(
@@ -86,11 +97,11 @@ def analyze(
 
     survey, clocks = on_one_clock(look(points, progress))
     everything = all_endings(survey)
-    judged = only(everything, span, ip, port)
+    asked = only(everything, span, ip, port)
 
     coverage, misnamed = vantage.locate(survey.coverage)
-    seen = vantage.vantage(judged, survey.connections, survey.reset_frames, coverage)
-    judged, sightings, legs = renumber(vantage.apply(judged, seen), seen.sightings, seen.legs)
+    seen = vantage.vantage(asked, survey.connections, survey.reset_frames, coverage)
+    judged, sightings, legs = renumber(vantage.apply(asked, seen), seen.sightings, seen.legs)
 
     lines, log_notices, log_sources = read_given(tables, opened, zone, survey.captures)
     words, packets, said = words_of(judged, survey, dissect, statements)
@@ -136,7 +147,7 @@ def analyze(
         },
         notices=(
             *left_out,
-            *not_asked(everything, judged),
+            *not_asked(everything, asked),
             *survey.notices,
             *misnamed,
             *log_notices,
@@ -150,6 +161,25 @@ def analyze(
             "log_sources": log_sources,
         },
     )
+
+
+def redact(diagnosis: Diagnosis, key: bytes | None = None) -> Diagnosis:
+    """Return the same result for showing to others: pseudonyms for addresses and names, no payload, no free text of logs.
+
+    Addresses keep their common prefixes. The same key gives the same pseudonyms in every run; None takes a random one.
+    Raises UsageError for a key of less than 16 bytes.
+    """
+    from analyzer import redaction
+
+    redacted: Diagnosis = redaction.redact(diagnosis, log_words(), key)
+    return redacted
+
+
+def redact_frames(frames: pd.DataFrame, key: bytes | None = None) -> pd.DataFrame:
+    """Return RESET_FRAMES with the same pseudonyms."""
+    from analyzer import redaction
+
+    return redaction.redact_frames(frames, key)
 
 
 def reset_frames(

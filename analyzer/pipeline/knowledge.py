@@ -32,6 +32,12 @@ def format_pages() -> dict[str, dict[str, Any]]:
     return pages
 
 
+@cache
+def log_words() -> tuple[str, ...]:
+    """Return the texts that the known programs write into their logs: public, whoever runs the program."""
+    return tuple(sorted({words for f in logs.formats() for message in f.messages for words in message.literals}))
+
+
 def _cause_page(name: str) -> dict[str, Any]:
     cause = all_causes()[name]
     return {

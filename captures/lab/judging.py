@@ -1,11 +1,14 @@
 """What the analyzer says of a case at a view. It is asked once: answers are kept in `.cache/score` while code and case are the same.
 
+`judge` gives what is compared with a label, `diagnosis` the whole result for tests of what is made from it.
+
 Nothing here knows the label; scoring.py compares.
 """
 
 import hashlib
 import json
 import os
+import pickle
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -52,6 +55,30 @@ def points(case: Case, view: View) -> dict[str, Path]:
     return {name: case.folder / case.captures[name] for name in names if name != "both"}
 
 
+def diagnosis(case: Case, view: View, logs: bool = True) -> "analyzer.Diagnosis":
+    """Analyze, or remember: the whole result."""
+    logs = logs and bool(case.logs)
+    kept = KEPT / f"{case.folder.name}-{view}-{'with' if logs else 'without'}-logs-{_key(case, view, logs)[:16]}.pickle"
+    if kept.exists():
+        return pickle.loads(kept.read_bytes())  # our own, of this very code
+    d = analyzer.analyze(
+        at={point: str(path) for point, path in points(case, view).items()},
+        logs=[str(case.folder / log.file) for log in case.logs] if logs else [],
+    )
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for old in KEPT.glob(f"{kept.name[:-23]}????????????????.pickle"):
+        old.unlink(missing_ok=True)
+    _write(kept, pickle.dumps(d))
+    return d
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write whole or not at all: several processes may do it at once."""
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
+
+
 def judge(case: Case, view: View, logs: bool = True) -> Judgement:
     """Analyze, or remember."""
     logs = logs and bool(case.logs)
@@ -64,17 +91,12 @@ def judge(case: Case, view: View, logs: bool = True) -> Judgement:
     if known.get("key") != key:
         known = {"key": key, **asdict(_analyze(case, view, logs))}
         KEPT.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
-        part.replace(kept)
+        _write(kept, json.dumps(known, ensure_ascii=False).encode())
     return Judgement(known["endings"], known["connections"])
 
 
 def _analyze(case: Case, view: View, logs: bool) -> Judgement:
-    d = analyzer.analyze(
-        at={point: str(path) for point, path in points(case, view).items()},
-        logs=[str(case.folder / log.file) for log in case.logs] if logs else [],
-    )
+    d = diagnosis(case, view, logs)
     passed = [[_end(c["client_ip"], c["client_port"]), _end(c["server_ip"], c["server_port"])]
               for c in analyzer.schema.records(d.connections)]  # fmt: skip
     by_number = dict(zip(d.connections["connection"], passed, strict=True))
