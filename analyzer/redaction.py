@@ -23,6 +23,7 @@ import pandas as pd
 from yacryptopan import CryptoPAn
 
 from analyzer.errors import Notice, UsageError
+from analyzer.language import changed, say
 
 KEY_BYTES = 16  # a shorter key could be guessed, and with it every address
 DIGITS = 6  # hexadecimal digits of a name's pseudonym: two of a thousand names are alike once in 30 runs
@@ -39,8 +40,8 @@ WHOSE = (
     "database",
 )  # columns of LOG_LINES: their names share one kind of pseudonym, for a database is often called like its user
 STAGES = frozenset({"", "dissection", "redaction"})  # what speaks in notices besides files and causes
-ADVICE = "What was said of an input that could not be used is left out."
-SENTENCE = (
+ADVICE = say("What was said of an input that could not be used is left out.")
+SENTENCE = say(
     "Addresses, names of files, users and databases are pseudonyms here; addresses that shared a prefix still do. Payload, statements and "
     "whatever else stood in log lines were removed. Times, ports, sizes and frame numbers are as they were."
 )
@@ -194,7 +195,10 @@ class _Redaction:
         return re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest_first))})(?!\w)") if longest_first else None
 
     def _text(self, text: str) -> str:
-        """Return any text of ours with the names and addresses in it replaced."""
+        """Return any text of ours with the names and addresses in it replaced; a sentence can still be said in any language."""
+        return changed(text, self._plain)
+
+    def _plain(self, text: str) -> str:
         if text not in self._scrubbed:
             known = self._names.get(text)
             if known is None:
@@ -232,7 +236,7 @@ class _Redaction:
             *self._d.log_lines["source"],
         }
         known = known or notice.source in {str(s["source"]) for s in self._d.settings.get("log_sources", [])}
-        sentence = _PATH.sub(REMOVED, self._text(notice.sentence)) if known else ADVICE
+        sentence = changed(self._text(notice.sentence), lambda text: _PATH.sub(REMOVED, text)) if known else ADVICE
         source = notice.source if own else self._text(notice.source)
         return Notice(notice.level, source, self._text(notice.place), sentence)
 
@@ -240,10 +244,9 @@ class _Redaction:
         """Return the sentences of EVIDENCE without what a reset carried."""
         carried = dict(zip(self._d.endings["ending"], self._d.endings["payload_text"], strict=True))
         texts = [carried.get(ending) for ending in self._d.evidence["ending"]]
-        pairs = zip(sentences, self._d.evidence["sentence"], texts, strict=True)
         plain = [
-            self._text(str(before).replace(str(text), REMOVED)) if isinstance(text, str) and text else now
-            for now, before, text in pairs
+            self._text(_without(said, text)) if isinstance(text, str) and text else now
+            for now, said, text in zip(sentences, self._d.evidence["sentence"], texts, strict=True)
         ]
         return pd.Series(plain, index=sentences.index, dtype=sentences.dtype)
 
@@ -302,6 +305,10 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def _without(sentence: str, text: str) -> str:
+    return changed(sentence, lambda part: part.replace(text, REMOVED))
 
 
 def _cuts(text: str, place: int) -> bool:

@@ -324,7 +324,7 @@ def notation(top: str = "i1") -> dict[str, Any]:
             {"path": f"/captures/{CLIENT_CAPTURE}", "bytes": 123456, "packets": 1834, "first": _stamp(-60), "last": _stamp(1200)},
             {"path": f"/captures/{SERVER_CAPTURE}", "bytes": 987654321, "packets": 7001, "first": _stamp(-30), "last": None},
         ],
-        "log_sources": [{"path": f"/logs/{LOG}", "format": "postgresql_stderr", "lines": 8123}],
+        "log_sources": [{"source": LOG, "recognised": 8123, "formats": ["postgresql"]}],
         "settings": {"around": None, "port": 5432, "dissection": True, "versions": {"pcapreport": "0.1.0", "tshark": None}},
     }  # fmt: skip
 

@@ -575,3 +575,35 @@ def test_frames_of_a_rotated_set_are_numbered_in_each_file(tmp_path: Path, call:
         theirs += [(path.name, *map(int, line.split())) for line in out.splitlines()]
     assert len({name for name, *_ in theirs}) > 1
     assert [(reset["capture"], reset["frame"], reset["stream"]) for reset in ours] == theirs
+
+
+# --- For showing it to others -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "analyze dump.pcap --log postgresql.log --redact-key key --no-dissection",
+        "analyze dump.pcap --log postgresql.log --redact-key key --no-dissection --csv out.csv --markdown -",
+        "resets dump.pcap --redact-key key",
+        "resets dump.pcap --redact-key key --frames --json",
+        "explain dump.pcap --client {client} --redact-key key --no-dissection",
+    ],
+)
+def test_redacted_output_names_nothing(here: Path, call: Call, known: dict[str, object], arguments: str) -> None:
+    (here / "key").write_text("sixteen bytes or more\n")
+    before = files(here)
+    done = call(here, *arguments.format(**known).split())
+    assert done.returncode == HARMFUL
+    (ip,) = {str(known["client"]).rpartition(":")[0]}
+    written = {name: (here / name).read_text(encoding="utf-8-sig") for name in files(here) - before}
+    for text in (done.stdout.decode(), *written, *written.values()):
+        assert text and not [name for name in (ip, "dump.pcap", "dump.html") if name in text]
+    assert done.stdout == call(here, *arguments.format(**known).split()).stdout
+
+
+def test_what_cannot_be_redacted_is_said(here: Path, call: Call) -> None:
+    (here / "key").write_text("short")
+    assert "choose one" in complaint(call(here, "analyze", "dump.pcap", "--redact", "--statements"))
+    assert "16" in complaint(call(here, "resets", "dump.pcap", "--redact-key", "key"))
+    assert "cannot be read" in complaint(call(here, "resets", "dump.pcap", "--redact-key", "none"))

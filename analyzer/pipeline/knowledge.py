@@ -35,7 +35,7 @@ def format_pages() -> dict[str, dict[str, Any]]:
 @cache
 def log_words() -> tuple[str, ...]:
     """Return the texts that the known programs write into their logs: public, whoever runs the program."""
-    return tuple(sorted({words for f in logs.formats() for message in f.messages for words in message.literals}))
+    return tuple(sorted({words for f in logs.all_formats() for message in f.messages for words in message.literals}))
 
 
 def _cause_page(name: str) -> dict[str, Any]:
