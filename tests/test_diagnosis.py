@@ -77,6 +77,34 @@ def test_a_bare_answer_with_the_same_ttl_names_nobody_and_asks_for_the_other_cap
     assert "tcpdump" in finding.next_capture
 
 
+@pytest.mark.parametrize(("since", "who"), [(2.0, "server"), (45.0, "undetermined"), (None, "undetermined")])
+def test_a_bare_answer_after_the_hosts_own_fin_is_its_own_while_every_device_remembers(
+    since: float | None, who: str
+) -> None:
+    closed = {"sender_fin": True, "since_sender_fin": since, "stage": "closing", "sender_fin_to_peer_data": since}
+    assert judge(**BARE | closed).reset_by == who
+
+
+def test_a_refusal_seen_from_afar_names_nobody_whatever_its_ttl_was_before() -> None:
+    refused = {
+        "stage": "syn",
+        "trigger_kind": "syn",
+        "trigger_had_ack": False,
+        "has_ack": True,
+        "handshake": False,
+        "idle_gap": None,
+    }
+    finding = judge(**BARE | refused | {"port_accepts": True, "host_alive": True, "ttl_basis": "host"})
+    assert (finding.reset_by, finding.cause) == ("undetermined", "connection_refused")
+    assert finding.next_capture
+
+
+def test_the_shape_of_a_reset_tells_a_socket_from_the_kernel() -> None:
+    assert judge(**LIVE).emitter == "socket"
+    closed = {"sender_fin": True, "since_sender_fin": 2.0, "stage": "closing"}
+    assert judge(**BARE | closed).emitter == "kernel"
+
+
 def test_equal_ttl_is_no_evidence_for_the_endpoint() -> None:
     unknown = judge(**{**BARE, "ttl": None, "ttl_usual": None, "ttl_delta": None})
     equal = judge(**BARE)

@@ -212,7 +212,7 @@ def _findings(
                 "cause_confidence": None
                 if best.cause.id == "unexplained"
                 else round(min(float(of_cause[best.cause.id][position]), cap), 2),
-                "emitter": best.cause.emitter.get(best.origin, "unknown") if named else "unknown",
+                "emitter": _emitter(ending, best) if named else "unknown",
                 "proof": proof if named else None,
                 "harmless": _harmless(ending, best.cause),
                 "alternatives": [
@@ -238,7 +238,7 @@ _READ = (
     "ending", "kind", "apparent_sender", "sender", "peer", "client", "server", "client_ip", "server_ip", "server_port", "roles_known",
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
-    "path_failures", "other_leg", "loopback",
+    "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger",
 )  # fmt: skip
 
 
@@ -251,6 +251,16 @@ def _most_likely(
         by_name[_who(origin, apparent_sender)] = (float(shares[origin][position]), origin)
     name = max(by_name, key=lambda n: (by_name[n][0], n))
     return name, by_name[name][1]
+
+
+def _emitter(ending: Any, best: Hypothesis) -> str:
+    """Tell what made the reset: for a host's own, its shape outweighs the cause's usual emitter, but for a filter's answer."""
+    usual = best.cause.emitter.get(best.origin, "unknown")
+    if best.origin != "sender" or usual == "host_filter":
+        return usual
+    if ending.live_socket:
+        return "socket"
+    return "kernel" if ending.answers_trigger else usual
 
 
 def _harmless(ending: Any, cause: Cause) -> bool | None:
