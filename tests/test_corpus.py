@@ -1,8 +1,7 @@
 """The corpus: every case, at each capture point alone and at both ends together, against its label.
 
-What a label says is in captures/lab/case_file.py. At the host that sent the reset, and at both ends, who must be right wherever the label
-says that the packets decide it; elsewhere it is right or undetermined; nowhere is a wrong answer given with confidence. How often the cause
-is right is counted in captures/SCORE.md.
+What a label says is in captures/lab/case_file.py. At the host that sent the reset, and at both ends, who and why must be right wherever the
+label says that the packets decide it; elsewhere who is right or undetermined. captures/SCORE.md counts.
 """
 
 from __future__ import annotations
@@ -18,13 +17,6 @@ from captures.lab.case_file import Connection, View, load
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 CASES = {folder.parent.name: load(folder.parent) for folder in sorted(CAPTURES.glob("*/case.toml"))}
-CONFIDENT = 0.8
-# The cases that the project began with: at home their cause must be right too, not only nowhere confidently wrong.
-FIRST = {
-    "postgres_client_abort", "postgres_client_abort_ipv6", "postgres_client_abort_pcapng", "postgres_client_killed", "stale_pool",
-    "stale_pool_same_ttl", "stale_pool_any", "postgres_idle_in_transaction", "postgres_server_killed", "health_probe", "firewall_reject",
-    "no_listener", "keepalive_failure", "late_reset", "forged_reset",
-}  # fmt: skip
 HOME = {"client": "client", "server": "server", "middlebox": "router"}  # where each sender's own capture is
 
 
@@ -61,16 +53,12 @@ def misses(name: str, view: View) -> list[str]:
             continue
         answer = f"{found['reset_by']} {found['confidence']}, {found['cause']} {found['cause_confidence']}"
         said = f"{connection.client} ({truth.reset_by}, {truth.cause}): {answer}"
-        sure = (found["confidence"] or 0) >= CONFIDENT
-        if found["reset_by"] not in ((truth.reset_by,) if home else (truth.reset_by, "undetermined")) and (
-            home or sure
-        ):
+        if found["reset_by"] not in ((truth.reset_by,) if home else (truth.reset_by, "undetermined")):
             out.append(f"who: {said}")
-        wrong = found["cause"] not in (truth.cause, *truth.may_be)
-        if wrong and home and (name in FIRST or (found["cause_confidence"] or 0) >= CONFIDENT):
+        if home and found["cause"] not in (truth.cause, *truth.may_be):
             out.append(f"why: {said}")
         for claim in connection.must_not:
-            if claim.at in (None, view) and claim.reset_by == found["reset_by"] and sure and view not in connection.at:
+            if claim.at in (None, view) and claim.reset_by == found["reset_by"] and view not in connection.at:
                 out.append(f"must not: {said}")
     return out
 
