@@ -21,7 +21,7 @@ AROUND = 2 * LINE_LIMIT  # bytes before and after a hit that stay in reach when 
 YEAR = 2024  # of stamps that print none; only their distance counts here
 TOGETHER = 10**9  # nanoseconds between a collector's stamps of lines that one program wrote at once
 _STARTS = re.compile(
-    rb"(?=\S)(?=[^\n]{0,512}?(?:\d:\d\d:\d\d|\b1\d{9}))"
+    rb"(?=\S)(?=[^\n]{0,512}?(?:\d:\d\d:\d\d|\b1\d{9})|Fatal NI connect error)"
 )  # a line without a time of day belongs to the one before it
 _OWN_TIME = re.compile(r"[^\n]{0,64}?(?:\d:\d\d:\d\d|\b1\d{9})|[IWEF]\d{4} \d\d:")
 _GOES_ON = re.compile(

@@ -1,6 +1,6 @@
 """What an operating system's error text means: "Connection reset by peer", its translations, numbers and symbols.
 
-Lives here: `error_event`, the event behind such a text, and `EVENT_SENTENCES`. The texts are in error_texts.json: the C library's in fifteen
+Lives here: `error_event`, the event behind such a text. The texts are in error_texts.json: the C library's in fifteen
 languages, Windows' in seven.
 Never here: who prints them.
 """
@@ -12,18 +12,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-EVENT_SENTENCES = {
-    "reset_received": "the writer's kernel had received a reset",
-    "reset_or_eof": "the connection was gone; whether by FIN or by reset the text does not tell",
-    "broken_pipe": "the writer wrote to a connection that was already closed or reset",
-    "aborted_locally": "the writer's own stack gave the connection up; nothing says that a reset arrived",
-    "timed_out": "no answer came; nothing says that a reset arrived",
-    "refused": "a reset answered the writer's SYN",
-    "connect_failed": "whether it was refused or nobody answered is not told",
-    "unreachable": "the network said that there is no way to the peer",
-}
 _NUMBER = re.compile(
-    r"(?:Errno|WinError|os error|winsock error|error|0x[0-9A-Fa-f]{8}/)\W{0,3}(\d{2,5})\b|^\D{0,3}(\d{2,5})\b"
+    r"(?:[Ee]rrno|WinError|Error|os error|winsock error|error|0x[0-9A-Fa-f]{8}/)\W{0,3}(\d{2,5})\b|^\D{0,3}(\d{2,5})\b"
 )
 
 

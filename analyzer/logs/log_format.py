@@ -10,13 +10,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 # A message whose event depends on the system's error text, which its pattern captures as group `error`.
 BY_ERROR = "by error"
+# What an event says that was read from an error text.
+ERROR_SENTENCES = {
+    "reset_received": "the writer's kernel had received a reset",
+    "reset_or_eof": "the connection was gone; whether by FIN or by reset the text does not tell",
+    "broken_pipe": "the writer wrote to a connection that was already closed or reset",
+    "aborted_locally": "the writer's own stack gave the connection up; nothing says that a reset arrived",
+    "timed_out": "no answer came; nothing says that a reset arrived",
+    "refused": "a reset answered the writer's SYN",
+    "connect_failed": "whether it was refused or nobody answered is not told",
+    "unreachable": "the network said that there is no way to the peer",
+    "unexpected_end": "the stream ended early",
+    "protocol_error": "what the peer sent was not accepted; nothing says that a reset arrived",
+}
+_LEVEL = re.compile(
+    r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL|PANIC|crit|error|warn|info|notice|alert|emerg)\b"
+)
+_PID = re.compile(r"\b\w{1,40}\[(\d{1,10})\]:|^\S{8,30} \S{5,20} \[(\d{1,10})\]|\] (\d{1,10})#\d{1,10}: ")
+_LEVELS = {"warn": "WARNING", "crit": "CRITICAL", "emerg": "EMERGENCY"}
 
 Verified = Literal["lab", "source", "docs", "third_party", "unverified"]
 Writer = Literal["server", "client", "unknown"]
@@ -131,9 +149,55 @@ class LogFormat:
     utc: bool = False
 
 
+@dataclass(frozen=True)
+class Told:
+    """One message, and real entries that hold it."""
+
+    message: Message
+    samples: tuple[Sample, ...]
+
+
+def told(
+    id: str,
+    event: str,
+    pattern: str,
+    literals: tuple[str, ...],
+    proves: str,
+    samples: Mapping[str, Mapping[str, object]],
+    *,
+    writer: Writer = "unknown",
+    verified: Verified = "source",
+    language: str = "en",
+    unknown_error: str | None = None,
+) -> Told:
+    """A message with its samples: text -> columns that must be read from it, `event` among them where it is not the message's own."""
+    message = Message(id, event, pattern, literals, proves, writer, verified, language, unknown_error)
+    return Told(
+        message,
+        tuple(Sample(text, id, str(columns.get("event", event)), None, columns) for text, columns in samples.items()),
+    )
+
+
+def all_samples(told: Iterable[Told], prefix: str = "", time: str | None = None) -> tuple[Sample, ...]:
+    """The samples of all, `prefix` before each text: what programs that use a library print before its words."""
+    return tuple(replace(sample, text=prefix + sample.text, time=time) for one in told for sample in one.samples)
+
+
+def usual_head(text: str) -> Head:
+    """What most programs print somewhere before a message: the level, and a process id in brackets."""
+    start = text[:200]
+    level, pid = _LEVEL.search(start), _PID.search(start)
+    name = level[1] if level else None
+    return Head(
+        body=0,
+        severity=_LEVELS.get(name.lower(), name.upper()) if name else None,
+        pid=int(next(filter(None, pid.groups()))) if pid else None,
+    )
+
+
 def end(name: str) -> str:
     """Pattern of an address and its port, as groups `name`_ip and `name`_port; IPv6 with brackets or without."""
-    ip, port = rf"(?P<{name}_ip>[0-9A-Fa-f.:]{{2,45}}?)", rf"(?P<{name}_port>\d{{1,5}})(?![\d:])"
+    ip, port = rf"(?P<{name}_ip>[0-9A-Fa-f.:]{{2,45}}?)", rf"(?P<{name}_port>\d{{1,5}})(?!\d|:\S)"
     return rf"(?P<{name}_bracket>\[)?{ip}(?({name}_bracket)\]):{port}"
 
 

@@ -19,8 +19,8 @@ from typing import Any
 from analyzer.logs import encodings, formats, timestamps
 from analyzer.logs.addresses import Ends, address, ends_named, two_ends
 from analyzer.logs.clock import settle
-from analyzer.logs.error_texts import EVENT_SENTENCES, error_event
-from analyzer.logs.log_format import BY_ERROR, Head, LogFormat, Message
+from analyzer.logs.error_texts import error_event
+from analyzer.logs.log_format import BY_ERROR, ERROR_SENTENCES, Head, LogFormat, Message
 from analyzer.logs.peeling import Line, unwrap
 from analyzer.logs.prefilter import SHORTEST, LiteralFilter
 
@@ -124,7 +124,9 @@ def _candidates(flat: str, program: str | None, *, own: bool) -> dict[int, list[
     """
     index, known = _index(), all_formats()
     found = {
-        pair for _, literal in index.literals.find(flat.encode("utf-8", "replace")) for pair in index.messages[literal]
+        pair
+        for _, literal in index.literals.find(f"{flat}\n".encode("utf-8", "replace"))
+        for pair in index.messages[literal]
     }
     wanted: dict[int, list[Message]] = {}
     for f, m in sorted(
@@ -183,7 +185,7 @@ def _event(message: Message, match: re.Match[str]) -> str | None:
 def _said(log_format: LogFormat, message: Message, event: str) -> dict[str, Any]:
     proves = message.proves
     if message.event == BY_ERROR:
-        proves = f"{proves}: {EVENT_SENTENCES[event]}"
+        proves = f"{proves}: {ERROR_SENTENCES[event]}"
     if message.verified == "unverified":
         proves += " (this wording is not verified)"
     return {
