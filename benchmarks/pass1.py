@@ -18,7 +18,7 @@ def run(path: Path, fold: bool = True) -> tuple[int, int, float, float]:
     packets = resets = 0
     if fold:
         connections.begin_file(state, 1, file.name)
-    for chunk in capture.read_ahead(file) if fold else capture.read(file):
+    for _, chunk in capture.read_all([(1, file)], threads=2 if fold else 1):
         packets += chunk.packets
         resets += chunk.resets
         if fold:

@@ -144,23 +144,40 @@ def damaged(frame: Frame, place: int) -> Frame:
     return Frame(frame.time, bytes(data))
 
 
+def checked(path: Path, chunk_bytes: int = 1 << 20) -> list[int]:
+    """What `checksums` says of every segment of a file."""
+    chunks = capture.read(build.found(path), chunk_bytes=chunk_bytes, keep_bytes=True)
+    return [state for chunk in chunks for state in capture.checksums(chunk, chunk.segments).tolist()]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_clips_are_the_payloads(tmp_path: Path, name: str) -> None:
+    file = build.found(packed(tmp_path / name, SOURCES[name]))
+    for chunk in capture.read(file, chunk_bytes=3000, keep_bytes=True):
+        rows = chunk.segments[chunk.segments["captured"] > 0]
+        spans = [
+            (offset, min(size, 40))
+            for offset, size in zip(rows["offset"].tolist(), rows["captured"].tolist(), strict=True)
+        ]
+        assert capture.clips(chunk, rows, 40) == capture.payloads(file, spans)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_checksums_of_good_segments(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path / name, SOURCES[name])
-    segments, _ = build.read(path)
-    assert capture.checksums(build.found(path), segments[::-1]).tolist() == [1] * 300
+    for chunk_bytes in (1 << 20, 3000):
+        assert checked(path, chunk_bytes) == [1] * 300
 
 
 def test_checksums_agree_with_tsharks(tshark: str, tmp_path: Path) -> None:
     rng = random.Random(3)
     mixed = [rng.choice([frame, damaged(frame, -1 if i % 2 else 30)]) for i, frame in enumerate(FRAMES[60:])]
     path = packed(tmp_path / "a.pcap", build.pcap(mixed))
-    segments, _ = build.read(path)
     command = [tshark, "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-T", "fields", "-e", "tcp.checksum.status"]
     theirs = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    ours = capture.checksums(build.found(path), segments)
-    assert ours.tolist() == [int(status) for status in theirs]
-    assert set(ours.tolist()) == {0, 1}
+    ours = checked(path)
+    assert ours == [int(status) for status in theirs]
+    assert set(ours) == {0, 1}
 
 
 def test_checksums_that_cannot_be_known(tmp_path: Path) -> None:
@@ -179,30 +196,9 @@ def test_checksums_that_cannot_be_known(tmp_path: Path) -> None:
     ]
     path = packed(tmp_path / "a.pcap", build.pcap(mixed))
     segments, _ = build.read(path)
-    assert capture.checksums(build.found(path), segments).tolist() == [-1, -1, -1, 1]
+    assert checked(path) == [-1, -1, -1, 1]
     assert segments["fragment"].tolist() == [True, False, False, False]
     assert segments["header_cut"].tolist() == [False, False, True, False]
-
-
-def test_offloaded_checksums_are_recognised(tshark: str, tmp_path: Path) -> None:
-    left, places = [], {0: 14 + 20 + 16, 1: 14 + 40 + 16}
-    for i, frame in enumerate(FRAMES[:40]):
-        data = bytearray(frame.data)
-        if i % 4 < 2:  # what Linux leaves there: the pseudo-header's sum, not complemented
-            v6 = i % 2
-            start = 14 + (40 if v6 else 20)
-            pseudo = (data[22:54] if v6 else data[26:34]) + struct.pack(">HH", 6, len(data) - start)
-            total = sum(struct.unpack(f">{len(pseudo) // 2}H", pseudo))
-            total = (total & 0xFFFF) + (total >> 16)
-            data[places[v6] : places[v6] + 2] = struct.pack(">H", (total & 0xFFFF) + (total >> 16))
-        left.append(Frame(frame.time, bytes(data)))
-    path = packed(tmp_path / "a.pcap", build.pcap(left))
-    segments, _ = build.read(path)
-    assert capture.offloaded(segments).tolist() == [i % 4 < 2 for i in range(40)]
-    assert capture.checksums(build.found(path), segments).tolist() == [int(i % 4 >= 2) for i in range(40)]
-    command = [tshark, "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-Y", "tcp.checksum.partial"]
-    partial = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-    assert len(partial) in (0, 20)  # 0 where this tshark has no such field
 
 
 # --- The table --------------------------------------------------------------------------------------------------------

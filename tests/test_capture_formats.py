@@ -9,7 +9,6 @@ import pytest
 from capture_builders import START, Frame, block, enhanced, interface, obsolete, section, simple, statistics
 from scapy.all import IP, TCP, Ether
 
-from analyzer.capture import find, read, read_ahead
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME
 
 FIELDS = ("frame.number", "frame.time_epoch", "tcp.seq_raw", "tcp.len")
@@ -329,14 +328,3 @@ def test_lengths_that_are_no_multiple_of_four_are_forgiven(tshark: str, tmp_path
     assert len(E.data) % 4 == 2
     odd = struct.pack("<II", 6, total) + whole[8:-4] + struct.pack("<I", total)
     agree(tshark, tmp_path, section() + interface() + odd + enhanced(B), 2)
-
-
-def test_reading_ahead_changes_nothing_and_stops_with_its_reader() -> None:
-    corpus = Path(__file__).parent.parent / "captures" / "stale_pool" / "client.pcap"
-    file = find([corpus])[0][0]
-    plain, ahead = list(read(file)), list(read_ahead(file))
-    assert [len(c.segments) for c in plain] == [len(c.segments) for c in ahead]
-    assert all((a.segments == b.segments).all() for a, b in zip(plain, ahead, strict=True))
-    first = read_ahead(file)
-    assert len(next(first).segments)
-    first.close()

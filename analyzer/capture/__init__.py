@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analyzer.capture.ahead import read_all as read_all
     from analyzer.capture.choosing import chosen as chosen
     from analyzer.capture.extraction import checksums as checksums
+    from analyzer.capture.extraction import clips as clips
     from analyzer.capture.extraction import extract as extract
-    from analyzer.capture.extraction import offloaded as offloaded
     from analyzer.capture.extraction import payloads as payloads
     from analyzer.capture.files import CaptureFile as CaptureFile
     from analyzer.capture.files import distinct as distinct
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
     from analyzer.capture.reading import read as read
-    from analyzer.capture.reading import read_ahead as read_ahead
 
 _HOMES = {
     "CaptureFile": "files",
@@ -32,13 +32,13 @@ _HOMES = {
     "captures": "quality",
     "checksums": "extraction",
     "chosen": "choosing",
+    "clips": "extraction",
     "distinct": "files",
     "extract": "extraction",
     "find": "files",
-    "offloaded": "extraction",
     "payloads": "extraction",
     "read": "reading",
-    "read_ahead": "reading",
+    "read_all": "ahead",
     "seams": "overlaps",
     "seen_twice": "overlaps",
 }

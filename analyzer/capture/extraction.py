@@ -1,6 +1,6 @@
 """Going back to a capture for what SEGMENT rows do not hold: payload bytes, checksums, whole frames.
 
-Lives here: `payloads`, `checksums`, `offloaded` and `extract`, for a few thousand packets.
+Lives here: `payloads`, `clips`, `checksums` and `extract`, for a few thousand packets.
 Never here: which packets are worth it.
 """
 
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from analyzer.capture import pcapng
 from analyzer.capture.files import CaptureFile
+from analyzer.capture.reading import Chunk
 from analyzer.capture.records import LARGEST_FRAME, Bytes, Rows
 from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
+from analyzer.compiled import compiled
 from analyzer.errors import UnusableInput
 
 CHECKSUM_WRONG, CHECKSUM_OK, CHECKSUM_UNKNOWN = 0, 1, -1
@@ -48,64 +50,65 @@ def payloads(file: CaptureFile, spans: Sequence[tuple[int, int]]) -> list[bytes]
     return found
 
 
-def checksums(file: CaptureFile, segments: Rows) -> NDArray[np.int8]:
+def clips(chunk: Chunk, segments: Rows, most: int) -> list[bytes]:
+    """Return up to `most` captured payload bytes of each of a chunk's segments (`SEGMENT`, read with `keep_bytes`)."""
+    assert chunk.data is not None
+    starts = segments["offset"] - chunk.base
+    ends = starts + np.minimum(segments["captured"], most)
+    return [chunk.data[a:b].tobytes() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def checksums(chunk: Chunk, segments: Rows) -> NDArray[np.int8]:
     """Verify TCP checksums (RFC 9293 3.1, RFC 8200 8.1).
 
     Parameters
     ----------
-    file : CaptureFile
+    chunk : Chunk
+        Read with `keep_bytes`.
     segments : SEGMENT
-        Rows of this file, in any order.
+        Rows of this chunk, in any order.
 
     Returns
     -------
     int8
         CHECKSUM_OK (1), CHECKSUM_WRONG (0), or CHECKSUM_UNKNOWN (-1) where the header or the payload is cut or the datagram
-        is in pieces. Wrong is normal at the sending host under checksum offload, see `offloaded`. A packet that still
-        has IPv6 routing segments to go counts as wrong: its header does not hold the final destination.
+        is in pieces. Wrong is normal at the sending host under checksum offload. A packet that still has IPv6 routing
+        segments to go counts as wrong: its header does not hold the final destination.
     """
-    whole = ~segments["header_cut"] & ~segments["fragment"] & (segments["captured"] >= segments["length"])
-    size = segments["header"].astype(np.int64) + segments["length"]
-    whole &= (segments["header"] >= 20) & (size <= LARGEST_FRAME)
-    places = np.flatnonzero(whole)
-    spans = [(int(segments["offset"][i]) - int(segments["header"][i]), int(size[i])) for i in places]
-    result = np.full(len(segments), CHECKSUM_UNKNOWN, np.int8)
-    pseudo = _pseudo_header(segments)
-    for i, (_, length), data in zip(places, spans, payloads(file, spans), strict=True):
-        if len(data) == length:
-            words = np.frombuffer(data + b"\0" * (length & 1), ">u2")
-            total = _fold(pseudo[i] + words.sum(dtype=np.uint64))
-            result[i] = CHECKSUM_OK if total == 0xFFFF else CHECKSUM_WRONG
-    return result
+    assert chunk.data is not None
+    rows = segments.view()
+    rows.flags.writeable = False
+    data = chunk.data.view()
+    data.flags.writeable = False
+    return np.asarray(_verify(data, chunk.base, rows), np.int8)
 
 
-def offloaded(segments: Rows) -> NDArray[np.bool_]:
-    """Return where the checksum field holds the pseudo-header's sum and nothing else.
-
-    That is what a stack writes which leaves the rest to its network card (Linux: CHECKSUM_PARTIAL): the frame was captured on
-    the host that sent it, before it reached the wire. By chance it happens once in 65,536.
-    """
-    return np.asarray((_fold(_pseudo_header(segments)) == segments["checksum"]) & ~segments["fragment"], np.bool_)
-
-
-def _pseudo_header(segments: Rows) -> NDArray[np.uint64]:
-    """Return the sum of the pseudo-header's 16-bit words; IPv4 addresses count without their ::ffff: prefix."""
-    total = segments["header"].astype(np.uint64) + segments["length"].astype(np.uint64) + np.uint64(TCP)
-    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"):
-        value = segments[name]
-        if name.endswith("lo"):
-            value = np.where(segments["ipv6"], value, value & np.uint64(0xFFFFFFFF))
-        for shift in (48, 32, 16, 0):
-            total = total + ((value >> np.uint64(shift)) & np.uint64(0xFFFF))
-    return total
-
-
-def _fold(total: Any) -> Any:
-    """Fold a sum to 16 bits with end-around carry (RFC 1071 1)."""
-    mask, shift = np.uint64(0xFFFF), np.uint64(16)
-    for _ in range(4):
-        total = (total & mask) + (total >> shift)
-    return total
+@compiled
+def _verify(data: Any, base: int, segments: Any) -> Any:
+    """Return CHECKSUM_* of each segment."""
+    out = np.full(len(segments), CHECKSUM_UNKNOWN, np.int8)
+    mask = np.uint64(0xFFFF)
+    for i in range(len(segments)):
+        s = segments[i]
+        begin = s.offset - base - s.header
+        end = s.offset - base + s.length
+        if s.header_cut or s.fragment or s.captured < s.length or s.header < 20 or begin < 0 or end > len(data):
+            continue
+        total = np.uint64(s.header) + np.uint64(s.length) + np.uint64(TCP)
+        for high, low in ((s.src_hi, s.src_lo), (s.dst_hi, s.dst_lo)):
+            # IPv4 addresses count without their ::ffff: prefix.
+            value = low if s.ipv6 else low & np.uint64(0xFFFFFFFF)
+            for shift in (0, 16, 32, 48):
+                total += (value >> np.uint64(shift)) & mask
+                total += (high >> np.uint64(shift)) & mask
+        for p in range(begin, end - 1, 2):
+            total += np.uint64(data[p]) << np.uint64(8) | np.uint64(data[p + 1])
+        if (end - begin) & 1:
+            total += np.uint64(data[end - 1]) << np.uint64(8)
+        for _ in range(4):  # end-around carry (RFC 1071 1)
+            total = (total & mask) + (total >> np.uint64(16))
+        out[i] = CHECKSUM_OK if total == mask else CHECKSUM_WRONG
+    return out
 
 
 def extract(file: CaptureFile, frames: Sequence[int], target: Path) -> list[int]:

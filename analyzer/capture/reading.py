@@ -6,16 +6,14 @@ Never here: a format's layout (pcap, pcapng), headers (decode), which files ther
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analyzer.capture import decode, links
 from analyzer.capture.files import CaptureFile
-from analyzer.capture.records import Counts, Parser, Rows
+from analyzer.capture.records import Bytes, Counts, Parser, Rows
 from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
 from analyzer.errors import Notice
@@ -42,6 +40,7 @@ class Chunk:
     drops        packets lost as the file says, so far; None when it does not
     directions   some frame said whether it came in or went out
     notices      new in this chunk
+    data, base   the bytes that the segments were read from, and where in the file they start; None when they were not kept
     """
 
     segments: Rows
@@ -60,9 +59,16 @@ class Chunk:
     drops: int | None
     directions: bool
     notices: tuple[Notice, ...]
+    data: Bytes | None = None
+    base: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes."""
+        return self.segments.nbytes + (0 if self.data is None else self.data.nbytes)
 
 
-def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep_bytes: bool = False) -> Iterator[Chunk]:
     """Read a capture file.
 
     Parameters
@@ -71,6 +77,8 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
         As `find` returned it.
     chunk_bytes : int
         Bytes read at a time. The segments of all chunks together do not depend on it.
+    keep_bytes : bool
+        Keep the bytes behind the segments, for `checksums` and `payloads` of a chunk: they cost a compressed file nothing then.
 
     Yields
     ------
@@ -100,23 +108,12 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
                 warned = True
                 notices.append(_not_decoded(file.name, parser.link_types))
             last = _chunk(segments[:found], len(records), tally, parser, notices)
+            if keep_bytes:
+                last = replace(last, data=stretch.data.copy(), base=stretch.base)
             yield last
     if not last or last.drops != parser.drops:  # statistics come after the last packet
         nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]
         yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
-
-
-def read_ahead(file: CaptureFile, *, ahead: int = 2) -> Iterator[Chunk]:
-    """Yield what `read` yields, the next chunks being decoded in a thread meanwhile (the kernels hold no lock).
-
-    At most `ahead` chunks wait. An error in the thread is raised here; when the caller stops early, so does the thread.
-    """
-    chunks = read(file)
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[Chunk | None]] = deque(pool.submit(next, chunks, None) for _ in range(ahead))
-        while (chunk := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, chunks, None))
-            yield chunk
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:

@@ -70,6 +70,7 @@ class Traffic:
     reset_frames: pd.DataFrame
     coverage: pd.DataFrame
     notices: tuple[Notice, ...]
+    identities: int  # how many connections were numbered
     index: Index
 
 
@@ -110,6 +111,7 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
             captures,
         ),
         notices=notices(state),
+        identities=len(connections),
         index=make_index(state, ends),
     )
 

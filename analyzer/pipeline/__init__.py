@@ -60,6 +60,7 @@ def analyze(
     log_timezone: str | None = None,
     dissect: bool = True,
     statements: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Find out who reset the connections in these captures, why, and which log lines speak of it.
@@ -79,6 +80,8 @@ def analyze(
         IANA name or offset for log lines without a zone; found from the matches when not given.
     dissect, statements : bool
         Let tshark read the application's last messages; show their text.
+    threads : int
+        Threads that read captures, by default one for each processor; the result does not depend on it.
     progress : callable(what, done, total)
         Told about bytes read.
 
@@ -95,7 +98,7 @@ def analyze(
     ip = None if host is None else address_of(host)
     tables, opened = open_given(logs)
 
-    survey, clocks = on_one_clock(look(points, progress))
+    survey, clocks = on_one_clock(look(points, progress, threads=threads))
     everything = all_endings(survey)
     asked = only(everything, span, ip, port)
 

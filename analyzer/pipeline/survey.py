@@ -5,6 +5,7 @@ Lives here: driving capture, connections, vantage and endings over files. Never 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,10 @@ from analyzer.errors import Notice, UsageError
 from analyzer.language import joined, say
 from analyzer.pipeline.asked import Progress
 from analyzer.pipeline.tables import stack
+
+# What resets carry and each side says first is kept from pass 2: a compressed file can only be read forward, and slowly.
+CLIP = 256  # bytes of each
+OPENINGS = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,58 +36,48 @@ class Survey:
     reset_frames: pd.DataFrame
     packets: pd.DataFrame
     files: Mapping[str, capture.CaptureFile]
+    openings: Mapping[tuple[str, int], bytes]  # what some payloads begin with, by file and offset
     notices: tuple[Notice, ...]
 
 
+class _Told:
+    """The progress of reading, in bytes of files."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def add(self, what: str, size: int) -> None:
+        self.done += size
+        if self.progress:
+            self.progress(what, self.done, self.total)
+
+
 def look(
-    points: Mapping[str, Sequence[capture.CaptureFile]], progress: Progress | None = None, *, closer: bool = True
+    points: Mapping[str, Sequence[capture.CaptureFile]],
+    progress: Progress | None = None,
+    *,
+    closer: bool = True,
+    threads: int | None = None,
 ) -> Survey:
-    """Read the captures of each point twice: every header, then (unless not `closer`) the packets of the connections that ended badly."""
-    total = (1 + closer) * sum(f.bytes for files in points.values() for f in files)
-    done = 0
+    """Read the captures of each point twice: every header, then (unless not `closer`) the packets of the connections that ended badly.
+
+    `threads` of them read and decode, by default one for each processor; the result does not depend on how many.
+    """
+    threads = threads or os.cpu_count() or 1
+    told = _Told(progress, (1 + closer) * sum(f.bytes for files in points.values() for f in files))
     found: list[connections.Traffic] = []
     tables, packets = [], []
     notices: list[Notice] = []
+    openings: dict[tuple[str, int], bytes] = {}
     next_connection = 1
     for point, files in points.items():
-        state = connections.start(point, first_connection=next_connection)
-        tallies = []
-        for number, file in enumerate(files):
-            tally = capture.Tally(point, number, file)
-            connections.begin_file(state, number, file.name)
-            for chunk in capture.read_ahead(file):
-                connections.fold(state, chunk.segments)
-                tally.add(chunk)
-                notices.extend(chunk.notices)
-            tallies.append(tally)
-            done += file.bytes
-            if progress:
-                progress("reading", done, total)
-        tables.append(capture.captures(tallies))
-        notices.extend(_nothing(point, tables[-1]))
-        twice = capture.seen_twice(files, tables[-1])
-        if twice is not None:
-            a, b = (f.path for f in twice)
-            raise UsageError(
-                f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
-                f"Name each, for example --at client={a} --at server={b}."
-            )
-        notices.extend(capture.seams(tables[-1]))
-        traffic = connections.close(state, tables[-1])
-        next_connection += len(traffic.connections)
+        traffic, table, said = _pass_1(point, files, next_connection, threads, told)
+        notices.extend(said)
+        next_connection += traffic.identities
         wanted = connections.wanted(traffic)
         notices.extend(wanted.notices)
-        kept = []
-        for number, file in enumerate(files if closer else ()):
-            if number in wanted.files:
-                for chunk in capture.read_ahead(file):
-                    selection = connections.select(wanted, number, chunk.segments)
-                    if len(selection.rows):
-                        kept.append((file.name, selection, capture.checksums(file, selection.rows)))
-            done += file.bytes
-            if progress:
-                progress("looking closer", done, total)
-        packets.append(connections.packets(wanted, kept))
+        packets.append(_pass_2(files, wanted, threads, told, openings) if closer else schema.PACKETS.empty())
+        tables.append(table)
         found.append(traffic)
         notices.extend(traffic.notices)
     return Survey(
@@ -95,8 +90,77 @@ def look(
         reset_frames=stack(schema.RESET_FRAMES, [t.reset_frames for t in found]),
         packets=stack(schema.PACKETS, packets),
         files={f.name: f for files in points.values() for f in files},
+        openings=openings,
         notices=tuple(notices),
     )
+
+
+def _pass_1(
+    point: str, files: Sequence[capture.CaptureFile], next_connection: int, threads: int, told: _Told
+) -> tuple[connections.Traffic, pd.DataFrame, list[Notice]]:
+    """Read every header of one capture point; return its traffic, its CAPTURES and notices."""
+    state = connections.start(point, first_connection=next_connection)
+    tallies: list[capture.Tally] = []
+    notices: list[Notice] = []
+    for number, chunk in capture.read_all(list(enumerate(files)), threads=threads):
+        if number == len(tallies):
+            if number:
+                told.add("reading", files[number - 1].bytes)
+            tallies.append(capture.Tally(point, number, files[number]))
+            connections.begin_file(state, number, files[number].name)
+        connections.fold(state, chunk.segments)
+        tallies[-1].add(chunk)
+        notices.extend(chunk.notices)
+    told.add("reading", files[-1].bytes)
+    table = capture.captures(tallies)
+    notices.extend(_nothing(point, table))
+    twice = capture.seen_twice(files, table)
+    if twice is not None:
+        a, b = (f.given for f in twice)
+        raise UsageError(
+            f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
+            f"Name each, for example --at client={a} --at server={b}."
+        )
+    notices.extend(capture.seams(table))
+    return connections.close(state, table), table, notices
+
+
+def _pass_2(
+    files: Sequence[capture.CaptureFile],
+    wanted: connections.Wanted,
+    threads: int,
+    told: _Told,
+    openings: dict[tuple[str, int], bytes],
+) -> pd.DataFrame:
+    """Read the wanted packets of one capture point; return PACKETS, and add what some of them begin with to `openings`."""
+    kept = []
+    chosen = [(number, file) for number, file in enumerate(files) if number in wanted.files]
+    told.add("looking closer", sum(file.bytes for number, file in enumerate(files) if number not in wanted.files))
+    last = None
+    for number, chunk in capture.read_all(chosen, threads=threads, keep_bytes=True):
+        if last is not None and number != last:
+            told.add("looking closer", files[last].bytes)
+        last = number
+        selection = connections.select(wanted, number, chunk.segments)
+        rows = selection.rows
+        if not len(rows):
+            continue
+        name = files[number].name
+        kept.append((name, selection, capture.checksums(chunk, rows)))
+        asked = rows[
+            (rows["captured"] > 0) & ((rows["flags"] & schema.RST != 0) | (selection.marks["relative_seq"] == 1))
+        ]
+        if len(openings) < OPENINGS:
+            openings.update(
+                zip(
+                    ((name, offset) for offset in asked["offset"].tolist()),
+                    capture.clips(chunk, asked, CLIP),
+                    strict=True,
+                )
+            )
+    if last is not None:
+        told.add("looking closer", files[last].bytes)
+    return connections.packets(wanted, kept)
 
 
 def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
@@ -129,6 +193,9 @@ def all_endings(survey: Survey) -> pd.DataFrame:
     """Return ENDINGS of every capture point, each judged against its own baselines."""
 
     def payload(name: str, offset: int, length: int) -> bytes:
+        clip = survey.openings.get((name, offset))
+        if clip is not None and (length <= CLIP or len(clip) < CLIP):
+            return clip[:length]
         return capture.payloads(survey.files[name], [(offset, length)])[0]
 
     def at(table: pd.DataFrame, point: str) -> pd.DataFrame:

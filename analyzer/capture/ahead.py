@@ -1,0 +1,117 @@
+"""Reading many files with several threads: later files are decoded while an earlier one is worked on.
+
+Lives here: `read_all`, which yields what reading the files one after the other yields, whatever the number of threads.
+Never here: what a file holds (reading), which files there are (files).
+
+The kernels and the decompressors hold no lock, so that threads suffice; the interface is that of concurrent.futures.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition
+
+from analyzer.capture.files import CaptureFile
+from analyzer.capture.reading import Chunk, read
+
+# Decoded bytes that may wait, of all files: the segments of a file of 200 MB, about. The file in turn may always have AT_HAND chunks.
+WAITING = 128 * 2**20
+AT_HAND = 3
+
+
+class _Stopped(Exception):
+    """The caller wants no more."""
+
+
+class _Waiting:
+    """Chunks that were decoded and not yet taken, by file."""
+
+    def __init__(self, files: int) -> None:
+        self.chunks: list[deque[Chunk | BaseException | None]] = [deque() for _ in range(files)]
+        self.turn = 0  # the file that is taken from
+        self.size = 0  # bytes that wait
+        self.stopped = False
+        self.changed = Condition()
+
+    def put(self, file: int, chunk: Chunk | BaseException | None) -> None:
+        """Add a chunk, the file's end (None) or its error; wait for room. Raises _Stopped."""
+        size = chunk.size if isinstance(chunk, Chunk) else 0
+        with self.changed:
+            while not self.stopped and size and self.size + size > WAITING and not self._at_hand(file):
+                self.changed.wait()
+            if self.stopped:
+                raise _Stopped
+            self.size += size
+            self.chunks[file].append(chunk)
+            self.changed.notify_all()
+
+    def _at_hand(self, file: int) -> bool:
+        return file == self.turn and len(self.chunks[file]) < AT_HAND
+
+    def take(self, file: int) -> Chunk | BaseException | None:
+        """Return the file's next chunk, its end or its error."""
+        with self.changed:
+            self.turn = file
+            self.changed.notify_all()
+            while not self.chunks[file]:
+                self.changed.wait()
+            chunk = self.chunks[file].popleft()
+            self.size -= chunk.size if isinstance(chunk, Chunk) else 0
+            self.changed.notify_all()
+        return chunk
+
+    def stop(self) -> None:
+        """Let every thread end at its next chunk."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+
+
+def read_all(
+    files: Sequence[tuple[int, CaptureFile]], *, threads: int = 1, keep_bytes: bool = False
+) -> Iterator[tuple[int, Chunk]]:
+    """Yield the chunks of all files, each with its file's number: one file after the other, in the order given.
+
+    Parameters
+    ----------
+    files : sequence of (number, CaptureFile)
+    threads : int
+        Threads that read and decode beside the caller's; with 1 the caller's own does it.
+    keep_bytes : bool
+        As `read` has it.
+
+    Raises
+    ------
+    UnusableInput
+        When a file can no longer be opened; the chunks before it were yielded.
+    """
+    if threads < 2 or not files:
+        for number, file in files:
+            yield from ((number, chunk) for chunk in read(file, keep_bytes=keep_bytes))
+        return
+    waiting = _Waiting(len(files))
+
+    def produce(place: int) -> None:
+        try:
+            for chunk in read(files[place][1], keep_bytes=keep_bytes):
+                waiting.put(place, chunk)
+            waiting.put(place, None)
+        except _Stopped:
+            pass
+        except BaseException as error:
+            waiting.put(place, error)
+
+    with ThreadPoolExecutor(threads, "read") as pool:
+        try:
+            for place in range(len(files)):  # files begin in this order, so the one in turn is always under way
+                pool.submit(produce, place)
+            for place, (number, _) in enumerate(files):
+                while (chunk := waiting.take(place)) is not None:
+                    if isinstance(chunk, BaseException):
+                        raise chunk
+                    yield number, chunk
+        finally:
+            waiting.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
