@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analyzer import language
 from analyzer.console import err, json_out, out, progress_bar, save, table_out, writable
 from analyzer.errors import PcapreportError, UsageError
 
@@ -78,6 +79,10 @@ RedactKey = Annotated[
         metavar="FILE",
         help="A secret of 16 bytes or more; with the same one, later runs use the same pseudonyms.",
     ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="en|ja|zh", help="Language of the report and the verdict.", show_default="the locale's"),
 ]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
 

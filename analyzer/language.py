@@ -87,6 +87,11 @@ def N_(text: str) -> str:
     return text
 
 
+def P_(one: str, many: str, unknown: str) -> tuple[str, str, str]:
+    """Mark a counted thing for the catalogues: one, several (`trn` says it where it is shown), an unknown number."""
+    return one, many, unknown
+
+
 def localised(value: Any) -> Any:
     """Return a value, list or mapping with every Sentence in the language that is shown, as plain strings."""
     if isinstance(value, Sentence):

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import matplotlib
@@ -21,6 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
+from analyzer.language import N_, tr
 from analyzer.report import wording
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
@@ -39,10 +41,10 @@ COLOURS = {
 }
 MARKERS = {"client": "^", "server": "s", "middlebox": "D", "undetermined": "o"}
 NAMES = {
-    "client": "sent by the client",
-    "server": "sent by the server",
-    "middlebox": "sent by a device between",
-    "undetermined": "sender cannot be told",
+    "client": N_("sent by the client"),
+    "server": N_("sent by the server"),
+    "middlebox": N_("sent by a device between"),
+    "undetermined": N_("sender cannot be told"),
 }
 MARKS = 500  # beyond this many marks they are counted in bins
 BINS = 120
@@ -75,7 +77,7 @@ def _busiest(names: list[str], limit: int, rest: str) -> dict[str, str]:
     """Return name -> lane label; names past the limit share one lane."""
     ranked = [name for name, _ in Counter(names).most_common()]
     kept = ranked if len(ranked) <= limit else ranked[: limit - 1]
-    left = f"{len(ranked) - len(kept)} more {rest}"
+    left = tr(rest, n=len(ranked) - len(kept))
     return {name: name if name in kept else left for name in ranked}
 
 
@@ -88,12 +90,12 @@ def marks(diagnosis: Diagnosis) -> Marks:
     lines = [(line, reset) for reset in resets for line in reset.get("log_lines") or [] if known(line.get("time"))]
     sources = [str(line.get("source")) for line, _ in lines] + [str(line.get("source")) for line in unmatched]
     lane_of = {
-        "server": _busiest(ends["server"], SERVERS, "servers"),
-        "client": _busiest(ends["client"], CLIENTS, "clients"),
-        "log": _busiest(sources, SOURCES, "logs"),
+        "server": _busiest(ends["server"], SERVERS, N_("{n} more servers")),
+        "client": _busiest(ends["client"], CLIENTS, N_("{n} more clients")),
+        "log": _busiest(sources, SOURCES, N_("{n} more logs")),
     }
     labels = [
-        label if kind == "log" or label not in names else f"{kind} {label}"
+        label if kind == "log" or label not in names else f"{wording.role(kind)} {label}"
         for kind, names in lane_of.items()
         for label in dict.fromkeys(names.values())
     ]
@@ -103,7 +105,7 @@ def marks(diagnosis: Diagnosis) -> Marks:
         label = lane_of[kind][name]
         if kind == "log":
             return out.logs_from + list(dict.fromkeys(lane_of["log"].values())).index(label)
-        return labels.index(f"{kind} {label}" if label == name else label)
+        return labels.index(f"{wording.role(kind)} {label}" if label == name else label)
 
     def lane_of_reset(reset: dict[str, Any], other: bool = False) -> int:
         side = "client" if (reset.get("apparent_sender") == "client") != other else "server"
@@ -172,7 +174,7 @@ def _draw_points(ax: Axes, shown: Marks) -> None:
         ax.scatter(
             [_x(moment) for moment, _ in shown.lines],
             [lane for _, lane in shown.lines],
-            s=60, marker="|", color=COLOURS["log"], linewidths=2, zorder=4, label="log line",
+            s=60, marker="|", color=COLOURS["log"], linewidths=2, zorder=4, label=tr("log line"),
         )  # fmt: skip
 
 
@@ -194,7 +196,7 @@ def _draw_bins(ax: Axes, shown: Marks, left: datetime, right: datetime) -> None:
     points, sizes = binned(shown.lines)
     if points:
         ax.scatter([_x(moment) for moment, _ in points], [lane for _, lane in points], s=sizes, marker="|",
-                   color=COLOURS["log"], linewidths=2, zorder=4, label="log lines")  # fmt: skip
+                   color=COLOURS["log"], linewidths=2, zorder=4, label=tr("log lines"))  # fmt: skip
 
 
 def _scatter(ax: Axes, points: list[tuple[datetime, int]], sizes: list[float], side: str) -> None:
@@ -208,7 +210,7 @@ def _scatter(ax: Axes, points: list[tuple[datetime, int]], sizes: list[float], s
         edgecolors=COLOURS[side] if hollow else COLOURS["ground"],
         linewidths=1.5 if hollow else 0.6,
         zorder=5,
-        label=NAMES[side],
+        label=tr(NAMES[side]),
     )
 
 
@@ -251,19 +253,27 @@ def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
 def caption(diagnosis: Diagnosis) -> str:
     """Return what the timeline shows and by how much each log's clock was corrected."""
     clocks = [
-        f"{clock.get('source')} by {wording.seconds(-clock['offset_seconds'])}"
+        tr("{source} by {seconds}", source=clock.get("source"), seconds=wording.seconds(-clock["offset_seconds"]))
         for clock in diagnosis.document.get("clocks") or []
         if known(clock.get("offset_seconds"))
     ]
-    corrected = f" Log times are moved onto the capture's clock: {wording.listed(clocks, 4)}." if clocks else ""
     shown = marks(diagnosis)
     binned = len(shown.resets) + len(shown.lines) > MARKS
-    peer = "." if binned else ", and a thin line leads to the other end."
-    many = " Marks close together are drawn as one; its size grows with their number." if binned else ""
-    return (
-        "Times are UTC. A mark stands in the lane of the host whose address the reset carries; its shape and colour say "
-        f"who transmitted it{peer}{corrected}{many}"
-    )
+    sentences = [
+        tr("Times are UTC."),
+        tr(
+            "A mark stands in the lane of the host whose address the reset carries; its shape and colour say who transmitted it."
+        ),
+    ]
+    if not binned:
+        sentences.append(tr("A thin line leads to the other end."))
+    if clocks:
+        sentences.append(
+            tr("Log times are moved onto the capture's clock: {clocks}.", clocks=wording.listed(clocks, 4))
+        )
+    if binned:
+        sentences.append(tr("Marks close together are drawn as one; its size grows with their number."))
+    return reduce(lambda first, second: tr("{first} {second}", first=first, second=second), sentences)
 
 
 def svg(draw: Callable[[Axes], bool], width: float, height: float, prefix: str, narrow: bool = False) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analyzer.language import tr, trn
 from analyzer.report import wording
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
@@ -115,11 +116,11 @@ def _packet(packet: pd.Series[Any], start: Any, is_reset: bool, item: Item, file
     bits = packet["flags"] if known(packet["flags"]) else 0
     marks = []
     if known(packet["retransmission"]) and packet["retransmission"]:
-        marks.append("retransmission")
+        marks.append(tr("retransmission"))
     if known(packet["keepalive"]) and packet["keepalive"]:
-        marks.append("keepalive")
+        marks.append(tr("keepalive"))
     if bits & RST and not is_reset:
-        marks.append("another reset")
+        marks.append(tr("another reset"))
     frame = int(packet["frame"]) if known(packet["frame"]) else None
     return Row(
         kind="reset" if is_reset else "packet",
@@ -169,7 +170,11 @@ def _with_gaps(rows: list[Row]) -> list[Row]:
     out: list[Row] = []
     for row in rows:
         if out and row.at - out[-1].at >= GAP:
-            out.append(Row(kind="gap", at=out[-1].at, text=f"nothing for {wording.duration(row.at - out[-1].at)}"))
+            out.append(
+                Row(
+                    kind="gap", at=out[-1].at, text=tr("nothing for {time}", time=wording.duration(row.at - out[-1].at))
+                )
+            )
         out.append(row)
     return out
 
@@ -184,10 +189,20 @@ def _opening(mine: pd.DataFrame, first: int, start: Any) -> list[Row]:
         names = ", ".join(wording.flags(value) for value in bits)
         frames = ", ".join(str(frame) for frame in opening["frame"])
         at = _seconds(opening["time"].iloc[0], start)
-        noun = "frame" if len(bits) == 1 else "frames"
-        rows.append(Row(kind="handshake", at=at, text=f"Opened with {names} in {noun} {frames}"))
+        text = trn(
+            "Opened with {flags} in frame {frames}",
+            "Opened with {flags} in frames {frames}",
+            len(bits),
+            flags=names,
+            frames=frames,
+        )
+        rows.append(Row(kind="handshake", at=at, text=text))
     return rows + _omitted(first - (len(bits) if handshake else 0))
 
 
 def _omitted(number: int) -> list[Row]:
-    return [Row(kind="omitted", at=0.0, text=f"{wording.count(number, 'packet')} not shown")] if number > 0 else []
+    return (
+        [Row(kind="omitted", at=0.0, text=trn("{n:,} packet not shown", "{n:,} packets not shown", number))]
+        if number > 0
+        else []
+    )

@@ -5,12 +5,13 @@ Lives here: aligned columns and wrapped paragraphs. Never here: colours, HTML, o
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from analyzer.language import localised, tr
+from analyzer.report.terminal import wrapped
 from analyzer.report.wording import inert
 from analyzer.result import stamp
 from analyzer.schema import records
@@ -42,30 +43,32 @@ def table_text(table: pd.DataFrame) -> str:
 
 def causes_text(pages: Iterable[Mapping[str, Any]]) -> str:
     """Return the list of causes: id and title."""
-    known = list(pages)
+    known = localised(list(pages))
     width = max(len(p["id"]) for p in known)
     return (
         "\n".join(f"{p['id'].ljust(width)}  {p['title']}" for p in known)
-        + "\n\npcapreport causes ID tells one in full."
+        + "\n\n"
+        + tr("`pcapreport causes ID` tells one in full.")
     )
 
 
 def cause_text(page: Mapping[str, Any]) -> str:
     """Return one cause in full: what it is, how it looks, what to do."""
+    page = localised(page)
     out = [f"{page['id']}: {page['title']}", ""]
-    out += _paragraph("What happens", page["mechanism"])
-    out += _paragraph("What to change", page["remedy"])
-    out += _paragraph("How to make sure", page["confirm"])
-    out += ["How it looks"]
+    out += _paragraph(tr("What happens"), page["mechanism"])
+    out += _paragraph(tr("What to change"), page["remedy"])
+    out += _paragraph(tr("How to make sure"), page["confirm"])
+    out += [tr("How it looks")]
     for sign in page["signs"]:
-        weight = "required" if sign["needed"] else f"{sign['holds']:+d} dB"
-        against = f", {sign['fails']:+d} dB when not" if sign["fails"] else ""
+        weight = tr("required") if sign["needed"] else f"{sign['holds']:+d} dB"
+        against = tr(", {weight:+d} dB when not", weight=sign["fails"]) if sign["fails"] else ""
         out += _wrapped(f"{sign['says']} ({weight}{against})", "  - ", "    ")
     if page["lookalikes"]:
-        out += ["", "What looks like it"]
+        out += ["", tr("What looks like it")]
         for cause, difference in page["lookalikes"].items():
             out += _wrapped(f"{cause}: {difference}", "  - ", "    ")
-    out += ["", "References"]
+    out += ["", tr("References")]
     for what, where in page["references"]:
         out += _wrapped(f"{what}: {where}", "  - ", "    ")
     return "\n".join(out)
@@ -90,6 +93,4 @@ def _paragraph(heading: str, text: str) -> list[str]:
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-    )
+    return [line for _, line in wrapped(text, WIDTH, rest, first)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from analyzer.language import N_, tr
 from analyzer.report import story, terminal, wording
 from analyzer.report.story import Chapter, Evidence, Item, Story, get
 from analyzer.report.wording import known
@@ -101,63 +102,47 @@ def _frames(cited: list[Item]) -> str:
     places: dict[str, list[object]] = {}
     for one in cited:
         places.setdefault(str(one.get("capture")), []).append(one.get("frame"))
-    return "; ".join(
-        f"{'frame' if len(numbers) == 1 else 'frames'} {wording.listed(numbers)} in {code(wording.cut(capture, 100))}"
+    return tr("; ").join(
+        tr("frame {frames} in {capture}", frames=wording.listed(numbers), capture=code(wording.cut(capture, 100)))
+        if len(numbers) == 1
+        else tr("frames {frames} in {capture}", frames=wording.listed(numbers), capture=code(wording.cut(capture, 100)))
         for capture, numbers in places.items()
     )
-
-
-def _sure(confidence: object, proof: object = None) -> str:
-    words = terminal.sure(confidence, proof)
-    return f"{words}: {proof}" if known(proof) else words
 
 
 def _facts(told: Story, top: Chapter) -> str:
     incident, reset = top.incident, top.reset or {}
     by = str(incident.get("reset_by"))
-    who = "nobody: no reset was seen" if top.silence else wording.SIDES.get(by, "cannot be told")
+    who = tr("nobody: no reset was seen") if top.silence else wording.side(by)
     if known(incident.get("confidence")) and not top.silence:
-        who += f", {_sure(incident['confidence'], reset.get('proof'))}"
-    rows = [("Who sent the reset", safe(who, True))]
+        who = terminal.with_sureness(who, incident["confidence"], reset.get("proof"))
+    rows = [(tr("Who sent the reset"), safe(who, True))]
     if known(reset.get("apparent_sender")) and not top.silence:
         side = str(reset["apparent_sender"])
         address = code(wording.address(reset.get(side)), True)
-        rows.append(("Address it carries", f"the {safe(side, True)}'s, {address}"))
-    why = (
-        f"{told.why}, {terminal.sure(incident['cause_confidence'])}"
-        if known(incident.get("cause_confidence"))
-        else told.why
-    )
-    rows.append(("Why", f"{safe(why, True)} ({code(incident.get('cause'), True)})"))
+        carries = {
+            "client": tr("the client's, {address}", address=address),
+            "server": tr("the server's, {address}", address=address),
+        }
+        rows.append((tr("Address it carries"), carries.get(side, address)))
+    why = told.why
+    if known(incident.get("cause_confidence")):
+        why = terminal.with_sureness(why, incident["cause_confidence"])
+    rows.append((tr("Why"), f"{safe(why, True)} ({code(incident.get('cause'), True)})"))
     if story.record(reset):
-        rows.append(("How sure", safe(story.record(reset), True)))
-    rows.append(("How many", safe(_many(told, top), True)))
-    rows.append(("When", safe(wording.span(incident.get("first"), incident.get("last"), 3), True)))
-    rows.append(
-        ("Between", " and ".join(_hosts(get(incident, side, []), side[:-1]) for side in ("clients", "servers")))
-    )
+        rows.append((tr("How sure"), safe(story.record(reset), True)))
+    rows.append((tr("How many"), safe(terminal.how_many(told, top), True)))
+    rows.append((tr("When"), safe(wording.span(incident.get("first"), incident.get("last"), 3), True)))
+    ends = {side: _hosts(get(incident, side, [])) for side in ("clients", "servers")}
+    rows.append((tr("Between"), tr("client {clients} and server {servers}", **ends)))
     for point in get(told.document, "coverage", []):
-        where = point.get("sentence") or f"taken {wording.WHERE.get(str(point.get('where')), 'at an unknown place')}"
-        rows.append(("Captured", f"{code(point.get('point'), True)}: {safe(where, True)}"))
+        rows.append((tr("Captured"), f"{code(point.get('point'), True)}: {safe(terminal.taken(point), True)}"))
     return table(("", ""), rows)
 
 
-def _many(told: Story, top: Chapter) -> str:
-    incident = top.incident
-    words = wording.count(incident.get("resets"), top.noun)
-    if incident.get("logged") or get(told.document, "log_sources"):
-        words += f", {get(incident, 'logged', 0)} with a log line"
-    if known(told.verdict.get("covers")):
-        words += f"; {wording.share(told.verdict['covers'])} of the harmful ones"
-    if told.verdict.get("others"):
-        words += f"; {wording.count(told.verdict['others'], 'other incident')}"
-    return words
-
-
-def _hosts(hosts: list[str], noun: str, limit: int = 3) -> str:
-    shown = [code(host, True) for host in hosts[:limit]]
-    more = f" and {len(hosts) - limit} more" if len(hosts) > limit else ""
-    return f"{noun} {', '.join(shown)}{more}"
+def _hosts(hosts: list[str], limit: int = 3) -> str:
+    shown = tr(", ").join(code(host, True) for host in hosts[:limit])
+    return f"{shown} {wording.more(len(hosts) - limit)}" if len(hosts) > limit else shown
 
 
 def _signs(top: Chapter) -> Iterator[str]:
@@ -165,18 +150,20 @@ def _signs(top: Chapter) -> Iterator[str]:
         return
     best: Evidence = top.evidence[0]
     about = "" if best.cause == top.incident.get("cause") else f" ({safe(best.title)})"
-    for label, signs in (("For", best.speaks_for), ("Against", best.against)):
+    for label, signs in ((N_("For"), best.speaks_for), (N_("Against"), best.against)):
         if signs:
-            more = f" (the heaviest {SIGNS} of {len(signs)})" if len(signs) > SIGNS else ""
-            yield _listed(f"**{label}**{about}{more}", [_sign(sign) for sign in signs[:SIGNS]])
+            more = tr(" (the heaviest {some} of {all})", some=SIGNS, all=len(signs)) if len(signs) > SIGNS else ""
+            yield _listed(f"**{tr(label)}**{about}{more}", [_sign(sign) for sign in signs[:SIGNS]])
     if best.unseen:
-        yield f"{wording.count(len(best.unseen), 'sign')} could not be seen."
+        yield terminal.unseen(len(best.unseen))
 
 
 def _sign(sign: Item) -> str:
-    missing = "" if sign.get("held") else "Not so: "
+    sentence = safe(sign.get("sentence"))
+    if not sign.get("held"):
+        sentence = tr("not so: {sentence}", sentence=sentence)
     cited = _frames(get(sign, "frames", []))
-    return f"{missing}{safe(sign.get('sentence'))}" + (f" ({cited})" if cited else "")
+    return sentence + (f" ({cited})" if cited else "")
 
 
 def _log_lines(told: Story, top: Chapter) -> Iterator[str]:
@@ -184,27 +171,27 @@ def _log_lines(told: Story, top: Chapter) -> Iterator[str]:
     spreads = story.spreads(told.document)
     lines = []
     for line in found[:LOG_LINES]:
-        tie = wording.TIES.get(str(line.get("tie")), str(line.get("tie")))
+        tie = tr(wording.TIES.get(str(line.get("tie")), str(line.get("tie"))))
         place = code(f"{wording.cut(line.get('source'), 100)}:{line.get('line')}")
         distance = wording.lag(line.get("lag_seconds"), spreads.get(str(line.get("source"))))
         lines.append(f"{place}, {safe(distance)}; {safe(tie)}: {code(wording.cut(line.get('text'), TEXT))}")
     if lines:
-        yield _listed("**Log lines**", lines, len(found))
+        yield _listed(f"**{tr('Log lines')}**", lines, len(found))
 
 
 def _to_do(top: Chapter) -> Iterator[str]:
     reset = top.reset or {}
     undecided = top.incident.get("reset_by") == "undetermined"
-    capture = ("Next capture", _command(reset.get("next_capture")))
+    capture = (tr("Next capture"), _command(reset.get("next_capture")))
     wanted = [
-        ("What to change", prose(top.incident.get("remedy") or top.cause.get("remedy") or "")),
-        ("How to make sure", prose(top.cause.get("confirm") or "")),
-        ("Next log", safe(reset.get("next_log") or "")),
+        (tr("What to change"), prose(top.incident.get("remedy") or top.cause.get("remedy") or "")),
+        (tr("How to make sure"), prose(top.cause.get("confirm") or "")),
+        (tr("Next log"), safe(reset.get("next_log") or "")),
     ]
     wanted.insert(0 if undecided else 2, capture)
     yield from (f"**{label}:** {words}" for label, words in wanted if words)
     if known(reset.get("filter")):
-        yield f"**Check it in Wireshark:** {code(reset['filter'])}, {_frames([reset])}"
+        yield f"**{tr('Check it in Wireshark')}:** {code(reset['filter'])}, {_frames([reset])}"
 
 
 def _command(text: object) -> str:
@@ -224,28 +211,29 @@ def _incidents(told: Story) -> Iterator[str]:
     rows = []
     for chapter in told.chapters[:INCIDENTS]:
         i = chapter.incident
-        by = "nobody" if chapter.silence else wording.SIDES.get(str(i.get("reset_by")), "cannot be told")
+        by = tr("nobody") if chapter.silence else wording.side(i.get("reset_by"))
         proof = get(chapter.reset, "proof") if not chapter.silence else None
-        sure = (
-            f", {terminal.sure(i['confidence'], proof)}" if known(i.get("confidence")) and not chapter.silence else ""
-        )
-        why = f", {terminal.sure(i['cause_confidence'])}" if known(i.get("cause_confidence")) else ""
-        harm = "nothing was lost" if i.get("harmless") is True else ""
+        if known(i.get("confidence")) and not chapter.silence:
+            by = tr("{answer}, {sure}", answer=by, sure=terminal.sure(i["confidence"], proof))
+        why = code(i.get("cause"), True)
+        if known(i.get("cause_confidence")):
+            why = terminal.with_sureness(why, i["cause_confidence"])
+        harm = tr("nothing was lost") if i.get("harmless") is True else ""
         rows.append(
             [
                 code(i.get("id"), True),
                 safe(i.get("sentence"), True),
-                safe(f"{by}{sure}", True),
-                f"{code(i.get('cause'), True)}{why}",
-                "; ".join(filter(None, [wording.count(i.get("resets"), chapter.noun), harm])),
+                safe(by, True),
+                why,
+                tr("; ").join(filter(None, [wording.count(i.get("resets"), chapter.noun), harm])),
                 safe(wording.span(i.get("first"), i.get("last")), True),
             ]
         )
     more = len(told.chapters) - len(rows)
-    yield "### All incidents"
-    yield table(("", "What happened", "Who", "Why", "How many", "When"), rows)
+    yield f"### {tr('All incidents')}"
+    yield table(("", tr("What happened"), tr("Who"), tr("Why"), tr("How many"), tr("When")), rows)
     if more:
-        yield f"and {wording.count(more, 'more incident')}"
+        yield wording.more(more)
 
 
 def _limits(told: Story) -> Iterator[str]:
@@ -255,22 +243,26 @@ def _limits(told: Story) -> Iterator[str]:
         place = " ".join(str(part) for part in (notice.get("source"), notice.get("place")) if known(part))
         lines.append((f"{code(wording.cut(place, 100))}: " if place else "") + safe(notice.get("sentence")))
     if len(notices) > NOTICES:
-        lines.append(f"and {wording.count(len(notices) - NOTICES, 'more notice')}")
+        lines.append(wording.more(len(notices) - NOTICES))
     if unmatched:
-        verb = "belongs" if len(unmatched) == 1 else "belong"
-        lines.append(f"{wording.count(len(unmatched), 'log line')} {verb} to no reset.")
+        lines.append(terminal.tied_to_nothing(len(unmatched)))
     if lines:
-        yield _listed("**What it could not see**", lines)
+        yield _listed(f"**{tr('What it could not see')}**", lines)
 
 
 def _made_of(told: Story) -> str:
     sources = [str(source.get("capture") or source.get("path")) for source in get(told.document, "sources", [])]
-    names = [code(wording.cut(name, 100)) for name in sources[:3]]
-    more = f" and {len(sources) - len(names)} more" if len(sources) > len(names) else ""
+    names = tr(", ").join(code(wording.cut(name, 100)) for name in sources[:3])
+    if len(sources) > 3:
+        names = f"{names} {wording.more(len(sources) - 3)}"
     number = get(get(told.document, "settings", {}), "pcapreport")
-    return f"From {', '.join(names)}{more}" + (f", by pcapreport {safe(number)}" if number else "") if names else ""
+    if not names:
+        return ""
+    if not number:
+        return tr("From {captures}", captures=names)
+    return tr("From {captures}, by pcapreport {version}", captures=names, version=safe(number))
 
 
 def _listed(title: str, lines: list[str], total: int | None = None) -> str:
-    rest = [] if total is None or total <= len(lines) else [f"and {total - len(lines)} more"]
+    rest = [] if total is None or total <= len(lines) else [wording.more(total - len(lines))]
     return "\n".join([title, "", *(f"- {line}" for line in [*lines, *rest])])

@@ -16,5 +16,5 @@ def snippet(diagnosis: Diagnosis) -> str:
     told = story.tell(diagnosis)
     template = page.environment().get_template("snippet.html")
     return template.render(
-        story=told, doc=told.document, causes=diagnosis.causes, chapters=told.chapters[:ROWS], more=told.chapters[ROWS:]
+        story=told, doc=told.document, causes=told.causes, chapters=told.chapters[:ROWS], more=told.chapters[ROWS:]
     )

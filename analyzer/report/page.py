@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from analyzer.language import N_, shown, tr, trn
 from analyzer.report import figures, ladder, story, wording
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
@@ -70,9 +71,19 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
     env.filters.update(FILTERS)
     env.tests["known"] = lambda value: not isinstance(value, jinja2.Undefined) and known(value)
     env.globals.update(span=wording.span, title=story.title, record=story.record, fact=wording.fact)
-    for constant in ("SIDES", "EMITTERS", "TIES", "WHERE"):
-        env.globals[constant] = getattr(wording, constant)
+    env.globals.update(
+        tr=tr, trn=trn, rich=rich, side=wording.side, role=wording.role, where=wording.where, tie=wording.tie
+    )
+    env.globals.update(
+        more=wording.more, lang=shown(), SIDES=wording.SIDES, EMITTERS=wording.EMITTERS, LEVELS=wording.LEVELS
+    )
     return env
+
+
+def rich(template: str, **values: Any) -> Markup:
+    """Return words of the report with markup among the values; everything else is escaped."""
+    parts = {name: value if isinstance(value, Markup) else _finalize(value) for name, value in values.items()}
+    return Markup(escape(tr(template))).format(**parts)
 
 
 def _finalize(value: Any) -> Any:
@@ -99,7 +110,7 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
         "rest": told.chapters[FULL_CHAPTERS:],
         "full_ids": {c.incident.get("id") for c in full},
         "ladders": ladders,
-        "causes": diagnosis.causes,
+        "causes": told.causes,
         "figures": [Markup(figure) for figure in figures.timeline_svgs(diagnosis)],
         "timeline_caption": figures.caption(diagnosis),
         "rows": shown,

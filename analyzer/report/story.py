@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from analyzer.language import N_, localised, tr, trn
 from analyzer.report import wording
-from analyzer.report.wording import count, known
+from analyzer.report.wording import known
 from analyzer.result import Diagnosis
 
 Item = dict[str, Any]
@@ -75,6 +76,7 @@ class Story:
     unseen: int
     resets: list[Item]
     silences: list[Item]
+    causes: dict[str, Item]
 
 
 def get(item: Item | None, key: str, default: Any = None) -> Any:
@@ -85,9 +87,9 @@ def get(item: Item | None, key: str, default: Any = None) -> Any:
 
 def tell(diagnosis: Diagnosis) -> Story:
     """Return the story of a diagnosis."""
-    document = diagnosis.document
+    document, causes = localised(diagnosis.document), localised(diagnosis.causes)
     resets, silences = list(get(document, "resets", [])), list(get(document, "died_in_silence", []))
-    chapters = [_chapter(incident, resets, silences, diagnosis.causes) for incident in get(document, "incidents", [])]
+    chapters = [_chapter(incident, resets, silences, causes) for incident in get(document, "incidents", [])]
     verdict = get(document, "verdict", {})
     top = next(
         (c for c in chapters if known(verdict.get("incident")) and c.incident.get("id") == verdict["incident"]), None
@@ -103,16 +105,15 @@ def tell(diagnosis: Diagnosis) -> Story:
         unseen=sum(len(part.unseen) for part in top.evidence[:1]) if top else 0,
         resets=resets,
         silences=silences,
+        causes=causes,
     )
 
 
-def alone(item: Item, diagnosis: Diagnosis) -> Chapter:
+def alone(item: Item, silence: bool, causes: dict[str, Item]) -> Chapter:
     """Return a chapter about one reset or silence only."""
     names = ("reset_by", "confidence", "cause", "cause_confidence", "harmless")
     incident = {name: item.get(name) for name in names} | {"endings": [item.get("id")], "resets": 1}
-    silences = list(get(diagnosis.document, "died_in_silence", []))
-    resets = [] if item in silences else [item]
-    return _chapter(incident, resets, silences, diagnosis.causes)
+    return _chapter(incident, [] if silence else [item], [item] if silence else [], causes)
 
 
 def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: dict[str, Item]) -> Chapter:
@@ -194,7 +195,7 @@ def title(cause: object, causes: dict[str, Item]) -> str:
     """Return a cause's title; its id in words where it has none."""
     cause = str(cause)
     if cause == UNEXPLAINED:
-        return "No known cause fits"
+        return tr("No known cause fits")
     return wording.capital(causes.get(cause, {}).get("title") or wording.humanised(cause))
 
 
@@ -223,39 +224,41 @@ def hosts(chapter: Chapter) -> tuple[str, str]:
 def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
     if top is None:
         if get(document, "resets", []) or get(document, "died_in_silence", []):
-            return "Connections ended badly, and no single incident stands out."
-        return "No connection was reset in what was captured."
+            return tr("Connections ended badly, and no single incident stands out.")
+        return tr("No connection was reset in what was captured.")
     incident = top.incident
     number = get(incident, "resets", len(top.members))
     clients, servers = hosts(top)
-    several = known(verdict.get("covers")) and verdict["covers"] < 0.5
-    begin = "Several problems. First: " if several and not _says_several(verdict) else ""
-    one = number == 1
+    sentence = _what_happened(top, number, clients, servers)
+    if incident.get("harmless") is True and not top.silence:
+        sentence = tr("{first} {second}", first=sentence, second=tr("Nothing was lost."))
+    # Where the top one covers some of the harm, but not half of it, the verdict's own sentence says that there are several.
+    return tr("Several problems. First: {sentence}", sentence=sentence) if verdict.get("covers") == 0 else sentence
+
+
+def _what_happened(top: Chapter, number: int, clients: str, servers: str) -> str:
+    """Return who cut what, in the words of somebody who only wants to know that."""
+    ends = {"clients": clients, "servers": servers}
     if top.silence:
-        sentence = f"{count(number, 'connection')} to {servers} died without an answer."
-        return begin + (sentence[0].lower() if begin else sentence[0]) + sentence[1:]
-    them = f"its connection to {servers}" if one else f"{number:,} connections to {servers}"
-    if top.reset is not None and top.reset.get("roles_known") is False:
-        between = f"{clients} and {servers}"
-        them = f"{'the connection' if one else f'{number:,} connections'} between {between}"
-    sentence = {
-        "client": f"The client {clients} cut {them}."
-        if one or len(get(incident, "clients", [])) == 1
-        else f"The clients cut {them}.",
-        "server": f"The server {servers} cut {'the connection' if one else f'{number:,} connections'} from {clients}.",
-        "middlebox": f"A device between {clients} and {servers} cut {'their connection' if one else f'{number:,} connections'}.",
-    }.get(
-        str(incident.get("reset_by")),
-        f"Who cut {'the connection' if one else f'{number:,} connections'} to {servers} cannot be told from this capture.",
-    )
-    if incident.get("harmless") is True:
-        sentence += " Nothing was lost."
-    return begin + (sentence[0].lower() + sentence[1:] if begin else sentence)
-
-
-def _says_several(verdict: Item) -> bool:
-    """Return whether the verdict's own sentence, which stands right below the headline, says that there are several."""
-    return str(verdict.get("sentence")).startswith("Several problems")
+        return trn("{n:,} connection to {servers} died without an answer.",
+                   "{n:,} connections to {servers} died without an answer.", number, **ends)  # fmt: skip
+    by = str(top.incident.get("reset_by"))
+    if by == "client":
+        if top.reset is not None and top.reset.get("roles_known") is False:
+            return trn("The client {clients} cut the connection between {clients} and {servers}.",
+                       "The client {clients} cut {n:,} connections between {clients} and {servers}.", number, **ends)  # fmt: skip
+        if number > 1 and len(get(top.incident, "clients", [])) != 1:
+            return tr("The clients cut {n:,} connections to {servers}.", n=number, **ends)
+        return trn("The client {clients} cut its connection to {servers}.",
+                   "The client {clients} cut {n:,} connections to {servers}.", number, **ends)  # fmt: skip
+    if by == "server":
+        return trn("The server {servers} cut the connection from {clients}.",
+                   "The server {servers} cut {n:,} connections from {clients}.", number, **ends)  # fmt: skip
+    if by == "middlebox":
+        return trn("A device between {clients} and {servers} cut their connection.",
+                   "A device between {clients} and {servers} cut {n:,} connections.", number, **ends)  # fmt: skip
+    return trn("Who cut the connection to {servers} cannot be told from this capture.",
+               "Who cut {n:,} connections to {servers} cannot be told from this capture.", number, **ends)  # fmt: skip
 
 
 def _contrary(top: Chapter | None) -> str:
@@ -270,20 +273,27 @@ def _contrary(top: Chapter | None) -> str:
     for other in others:
         own = [sign for sign in other.speaks_for if (sign.get("sign"), sign.get("held")) not in shared]
         if own:
-            return f"{wording.capital(own[0].get('sentence'))}. That would also fit: {other.title}."
-    nothing = "Nothing that was looked for speaks against it."
+            sentence = wording.capital(own[0].get("sentence"))
+            return tr("{sentence}. That would also fit: {title}.", sentence=sentence, title=other.title)
+    nothing = tr("Nothing that was looked for speaks against it.")
     second = next((other for other in top.alternatives if known(other.confidence) and other.cause != UNEXPLAINED), None)
-    return f"{nothing} Next likely: {other_answer(second)}." if second else nothing
+    if not second:
+        return nothing
+    return tr("{first} {second}", first=nothing, second=tr("Next likely: {answer}.", answer=other_answer(second)))
 
 
 def other_answer(other: Alternative) -> str:
     """Return another answer in words: its cause, who would have sent it, how likely it is."""
-    return f"{other.title}, by {wording.SIDES.get(other.reset_by, 'somebody else')} ({wording.probability(other.confidence)})"
+    by = wording.side(other.reset_by, N_("somebody else"))
+    if not known(other.confidence):
+        return tr("{title}, by {who}", title=other.title, who=by)
+    number = wording.probability(other.confidence)
+    return tr("{title}, by {who} ({probability})", title=other.title, who=by, probability=number)
 
 
 def _as_missing(item: Item) -> str:
     sentence = wording.capital(item.get("sentence"))
-    return sentence if item.get("held") else f"Expected, and not so: {sentence}"
+    return sentence if item.get("held") else tr("Expected, and not so: {sentence}", sentence=sentence)
 
 
 def unknown_signs(story: Story) -> list[tuple[str, list[str]]]:

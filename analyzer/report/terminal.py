@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
+from analyzer.language import N_, tr, trn
 from analyzer.report import story, wording
 from analyzer.report.story import Chapter, Item, Story, get
 from analyzer.report.wording import known
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 Line = tuple[str, str]  # style, text
 
 NARROWEST = 40
-LABEL = 12  # width of the column of labels
+LABEL = 12  # cells of the column of labels
+NO_BEGINNING = "、。，．・：；？！）」』】〕》’”％%)]}>,.:;?!ー々"  # what no line begins with where lines break between any two letters
 TOP = 3  # signs for and against
 LOG_LINES = 4
 TEXT_LINES = 3  # of one log line
@@ -90,13 +92,30 @@ def folded(text: str, width: int, indent: str, limit: int) -> list[str]:
     return [*out, line]
 
 
+def _words(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what a line may break between, with the space before it: words, and wide letters, which need no space to part."""
+    for word in text.split():
+        glue, part = " ", ""
+        for letter in word:
+            if (
+                part
+                and letter not in NO_BEGINNING
+                and (_cells(letter) == 2 or _cells(part[-1]) == 2)
+                and part[-1] not in "「『（("
+            ):
+                yield glue, part
+                glue, part = "", ""
+            part += letter
+        yield glue, part
+
+
 def wrapped(text: str, width: int, indent: str, first: str | None = None, style: str = "plain") -> Iterator[Line]:
     """Return prose in lines of `width` cells; a word that is wider than a line is broken."""
     line = first if first is not None else indent
     empty = True  # no word in this line yet
-    for word in prose(text).split():
+    for space, word in _words(prose(text)):
         while True:
-            glue = "" if empty else " "
+            glue = "" if empty else space
             if _cells(line + glue + word) <= width:
                 line, empty = line + glue + word, False
                 break
@@ -115,7 +134,12 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None, style:
 
 def labelled(label: str, text: str, width: int, style: str = "plain") -> Iterator[Line]:
     """Return prose beside a label."""
-    return wrapped(text, width, " " * LABEL, f"{label:<{LABEL - 1}} ", style)
+    return wrapped(text, width, " " * LABEL, padded(tr(label), LABEL - 1) + " ", style)
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text filled up to so many cells."""
+    return text + " " * (width - _cells(text))
 
 
 def sure(confidence: Any, proof: Any = None) -> str:
@@ -127,56 +151,88 @@ def sure(confidence: Any, proof: Any = None) -> str:
 def _facts(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     incident, reset = top.incident, top.reset or {}
     by = str(incident.get("reset_by"))
-    who = "nobody: no reset was seen" if top.silence else wording.SIDES.get(by, "cannot be told")
-    proof = f": {reset['proof']}" if known(reset.get("proof")) else ""
-    how_sure = "" if top.silence else f", {sure(incident.get('confidence'), reset.get('proof'))}{proof}"
-    if by == "undetermined":
-        how_sure = ""
-    yield from labelled("Who", f"{who}{how_sure}", width, by)
+    if top.silence or by == "undetermined":
+        who = tr("nobody: no reset was seen") if top.silence else wording.side(by)
+    else:
+        who = with_sureness(wording.side(by), incident.get("confidence"), reset.get("proof"))
+    yield from labelled(N_("Who"), who, width, by)
     if known(reset.get("apparent_sender")) and not top.silence:
         side = str(reset["apparent_sender"])
-        yield from labelled("Address", f"the reset carries the {side}'s, {wording.address(reset.get(side))}", width)
-    cause = f", {sure(incident['cause_confidence'])}" if known(incident.get("cause_confidence")) else ""
-    yield from labelled("Why", f"{told.why}{cause} [{incident.get('cause')}]", width)
+        carries = {
+            "client": tr("the reset carries the client's, {address}", address=wording.address(reset.get(side))),
+            "server": tr("the reset carries the server's, {address}", address=wording.address(reset.get(side))),
+        }
+        yield from labelled(N_("Address"), carries.get(side, ""), width)
+    why = told.why
+    if known(incident.get("cause_confidence")):
+        why = with_sureness(why, incident["cause_confidence"])
+    yield from labelled(N_("Why"), f"{why} [{incident.get('cause')}]", width)
     if story.record(reset):
-        yield from labelled("How sure", story.record(reset), width)
-    many = wording.count(incident.get("resets"), top.noun)
-    logged = (
-        f", {get(incident, 'logged', 0)} with a log line"
-        if incident.get("logged") or get(told.document, "log_sources")
-        else ""
-    )
-    covers = told.verdict.get("covers")
-    part = f"; {wording.share(covers)} of the harmful ones" if known(covers) else ""
-    others = told.verdict.get("others")
-    rest = f"; {wording.count(others, 'other incident')}" if others else ""
-    yield from labelled("How many", f"{many}{logged}{part}{rest}", width)
-    yield from labelled("When", wording.span(incident.get("first"), incident.get("last"), 3), width)
+        yield from labelled(N_("How sure"), story.record(reset), width)
+    yield from labelled(N_("How many"), how_many(told, top), width)
+    yield from labelled(N_("When"), wording.span(incident.get("first"), incident.get("last"), 3), width)
     clients, servers = story.hosts(top)
-    yield from labelled("Between", f"client {clients} and server {servers}", width)
+    between = tr("client {clients} and server {servers}", clients=clients, servers=servers)
+    yield from labelled(N_("Between"), between, width)
     for point in get(told.document, "coverage", []):
-        where = point.get("sentence") or f"taken {wording.WHERE.get(str(point.get('where')), 'at an unknown place')}"
-        yield from labelled("Captured", f"{point.get('point')}: {where}", width)
+        yield from labelled(N_("Captured"), f"{point.get('point')}: {taken(point)}", width)
+
+
+def with_sureness(what: str, confidence: Any, proof: Any = None) -> str:
+    """Return an answer with how sure it is, and what proves it."""
+    if known(proof):
+        return tr("{answer}, {sure}: {proof}", answer=what, sure=sure(confidence, proof), proof=proof)
+    return tr("{answer}, {sure}", answer=what, sure=sure(confidence))
+
+
+def taken(point: Item) -> str:
+    """Return where a capture was taken and what it holds."""
+    return str(point.get("sentence") or tr("taken {where}", where=wording.where(point.get("where"))))
+
+
+def how_many(told: Story, top: Chapter) -> str:
+    """Return how many there were, how many of them a log speaks of, what share of the harm that is, and how many others there are."""
+    incident = top.incident
+    parts = [wording.count(incident.get("resets"), top.noun)]
+    if incident.get("logged") or get(told.document, "log_sources"):
+        parts.append(trn("{n} with a log line", "{n} with a log line", get(incident, "logged", 0)))
+    if known(told.verdict.get("covers")):
+        parts.append(tr("{share} of the harmful ones", share=wording.share(told.verdict["covers"])))
+    if told.verdict.get("others"):
+        parts.append(wording.count(told.verdict["others"], "other incident"))
+    return tr("; ").join(parts)
 
 
 def _evidence(top: Chapter, width: int) -> Iterator[Line]:
     if not top.evidence:
         return
     best = top.evidence[0]
-    for label, mark, signs, style in (("For", "+", best.speaks_for, "for"), ("Against", "-", best.against, "against")):
+    sides = ((N_("For"), "+", best.speaks_for, "for"), (N_("Against"), "-", best.against, "against"))
+    for label, mark, signs, style in sides:
         if not signs:
             continue
         yield "plain", ""
-        more = f" (the heaviest {TOP} of {len(signs)})" if len(signs) > TOP else ""
-        what = "" if best.cause == top.incident.get("cause") else f" {best.title[:1].lower()}{best.title[1:]}"
-        yield "title", f"{label}{clean(what)}{more}"
+        more = tr(" (the heaviest {some} of {all})", some=TOP, all=len(signs)) if len(signs) > TOP else ""
+        what = "" if best.cause == top.incident.get("cause") else f": {best.title}"
+        yield "title", f"{tr(label)}{clean(what)}{more}"
         for sign in signs[:TOP]:
-            missing = "" if sign.get("held") else "not so: "
-            frames = wording.listed([frame.get("frame") for frame in get(sign, "frames", [])], 3)
-            cited = f" [frame {frames}]" if frames else ""
-            yield from wrapped(f"{missing}{sign.get('sentence')}{cited}", width, "    ", f"  {mark} ", style)
+            yield from wrapped(sign_text(sign, 3), width, "    ", f"  {mark} ", style)
     if best.unseen:
-        yield "quiet", f"  ? {wording.count(len(best.unseen), 'sign')} could not be seen"
+        yield "quiet", f"  ? {unseen(len(best.unseen))}"
+
+
+def sign_text(sign: Item, frames: int = 3) -> str:
+    """Return a sign as a sentence, with the frames that show it."""
+    text = str(sign.get("sentence"))
+    if sign.get("held") is False:
+        text = tr("not so: {sentence}", sentence=text)
+    cited = wording.listed([frame.get("frame") for frame in get(sign, "frames", [])], frames)
+    return text + tr(" [frame {frames}]", frames=cited) if cited else text
+
+
+def unseen(number: int) -> str:
+    """Return how many signs could not be seen."""
+    return trn("{n} sign could not be seen", "{n} signs could not be seen", number)
 
 
 def _log_lines(told: Story, top: Chapter, width: int) -> Iterator[Line]:
@@ -184,10 +240,10 @@ def _log_lines(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     if not found:
         return
     yield "plain", ""
-    yield "title", "Log lines"
+    yield "title", tr("Log lines")
     spreads = story.spreads(told.document)
     for line in found[:LOG_LINES]:
-        tie = wording.TIES.get(str(line.get("tie")), str(line.get("tie")))
+        tie = tr(wording.TIES.get(str(line.get("tie")), str(line.get("tie"))))
         place = clean(f"{wording.cut(line.get('source'), 60)}:{line.get('line')}")
         yield from wrapped(
             f"{place}, {wording.lag(line.get('lag_seconds'), spreads.get(str(line.get('source'))))}; {tie}",
@@ -201,7 +257,7 @@ def _log_lines(told: Story, top: Chapter, width: int) -> Iterator[Line]:
         if len(text) >= TEXT_LINES:
             yield "log", text[TEXT_LINES - 1][1] + ("..." if len(text) > TEXT_LINES else "")
     if len(found) > LOG_LINES:
-        yield "quiet", f"  and {len(found) - LOG_LINES} more"
+        yield "quiet", f"  {wording.more(len(found) - LOG_LINES)}"
 
 
 def _to_do(top: Chapter, width: int) -> Iterator[Line]:
@@ -209,24 +265,25 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
     remedy = top.incident.get("remedy") or top.cause.get("remedy")
     undecided = top.incident.get("reset_by") == "undetermined"
     wanted = [
-        ("Next capture", reset.get("next_capture") if undecided else None),
-        ("What to change", remedy),
-        ("How to make sure", top.cause.get("confirm")),
-        ("Next capture", None if undecided else reset.get("next_capture")),
-        ("Next log", reset.get("next_log")),
+        (N_("Next capture"), reset.get("next_capture") if undecided else None),
+        (N_("What to change"), remedy),
+        (N_("How to make sure"), top.cause.get("confirm")),
+        (N_("Next capture"), None if undecided else reset.get("next_capture")),
+        (N_("Next log"), reset.get("next_log")),
     ]
     for label, text in wanted:
         if known(text):
             yield "plain", ""
-            yield "title", label
+            yield "title", tr(label)
             yield from wrapped(str(text), width, "  ")
     if known(reset.get("filter")):
         yield "plain", ""
-        yield "title", "Check it in Wireshark"
+        yield "title", tr("Check it in Wireshark")
         yield "plain", f"  {clean(reset['filter'])}"
-        yield from wrapped(
-            f"in {wording.cut(reset.get('capture'), 100)}, frame {reset.get('frame')}", width, "  ", style="quiet"
+        place = tr(
+            "in {capture}, frame {frame}", capture=wording.cut(reset.get("capture"), 100), frame=reset.get("frame")
         )
+        yield from wrapped(place, width, "  ", style="quiet")
 
 
 def _limits(told: Story, width: int) -> Iterator[Line]:
@@ -235,13 +292,17 @@ def _limits(told: Story, width: int) -> Iterator[Line]:
     if not (notices or unmatched):
         return
     yield "plain", ""
-    yield "title", "What it could not see"
+    yield "title", tr("What it could not see")
     for notice in notices[:NOTICES]:
         place = " ".join(str(part) for part in (notice.get("source"), notice.get("place")) if known(part))
         begin = f"{wording.cut(place, 80)}: " if place else ""
         yield from wrapped(f"{begin}{notice.get('sentence')}", width, "    ", "  - ")
     if len(notices) > NOTICES:
-        yield "quiet", f"  and {wording.count(len(notices) - NOTICES, 'more notice', 'more notices')}"
+        yield "quiet", f"  {wording.more(len(notices) - NOTICES)}"
     if unmatched:
-        verb = "belongs" if len(unmatched) == 1 else "belong"
-        yield from wrapped(f"{wording.count(len(unmatched), 'log line')} {verb} to no reset.", width, "    ", "  - ")
+        yield from wrapped(tied_to_nothing(len(unmatched)), width, "    ", "  - ")
+
+
+def tied_to_nothing(number: int) -> str:
+    """Return how many log lines no reset explains."""
+    return trn("{n:,} log line belongs to no reset.", "{n:,} log lines belong to no reset.", number)

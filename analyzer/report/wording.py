@@ -1,4 +1,4 @@
-"""The words of the report: how a value of the result document is put into English.
+"""The words of the report: how a value of the result document is put into words, in the language that is shown.
 
 Lives here: names of sides and bands, times, spans, sizes, plurals, TCP flags, and `inert`, which makes untrusted text safe to
 look at. Never here: a decision about the diagnosis, or any markup.
@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from analyzer.language import ENGLISH, N_, P_, shown, tr, trn
 from analyzer.schema import ENDINGS
 
 # Bands of confidence: lower bound -> word. They describe a number; they never replace it.
-BANDS = ((0.9, "very likely"), (0.75, "likely"), (0.5, "more likely than not"), (0.0, "weak"))
+BANDS = ((0.9, N_("very likely")), (0.75, N_("likely")), (0.5, N_("more likely than not")), (0.0, N_("weak")))
 # Weight of one sign in decibans (10 = odds of ten): lower bound -> word.
-WEIGHTS = ((15, "very strong"), (10, "strong"), (5, "moderate"), (1, "slight"))
+WEIGHTS = ((15, N_("very strong")), (10, N_("strong")), (5, N_("moderate")), (1, N_("slight")))
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")  # bit 0 upwards, in Wireshark's order
 
 # What may not reach a reader's eye as itself: controls (terminal escapes), bidirectional overrides (text that reads
@@ -32,28 +33,50 @@ _TYPOGRAPHY = str.maketrans(
 )  # fmt: skip
 
 SIDES = {
-    "client": "the client",
-    "server": "the server",
-    "middlebox": "a device between",
-    "undetermined": "cannot be told",
+    "client": N_("the client"),
+    "server": N_("the server"),
+    "middlebox": N_("a device between"),
+    "undetermined": N_("cannot be told"),
+}
+# The same as a label of one word.
+ROLES = {
+    "client": N_("client"),
+    "server": N_("server"),
+    "middlebox": N_("middlebox"),
+    "undetermined": N_("undetermined"),
 }
 EMITTERS = {
-    "socket": "its socket",
-    "kernel": "its kernel",
-    "host_filter": "a filter on that host",
-    "device": "a network device",
+    "socket": N_("its socket"),
+    "kernel": N_("its kernel"),
+    "host_filter": N_("a filter on that host"),
+    "device": N_("a network device"),
 }
 TIES = {
-    "connection": "the line names the connection",
-    "process": "its process named the connection in another line",
-    "host": "the line names the host only",
-    "time": "by time only",
+    "connection": N_("the line names the connection"),
+    "process": N_("its process named the connection in another line"),
+    "host": N_("the line names the host only"),
+    "time": N_("by time only"),
 }
 WHERE = {
-    "client": "at the client's host",
-    "server": "at the server's host",
-    "between": "between client and server",
-    "unknown": "at an unknown place",
+    "client": N_("at the client's host"),
+    "server": N_("at the server's host"),
+    "between": N_("between client and server"),
+    "unknown": N_("at an unknown place"),
+}
+LEVELS = {"info": N_("info"), "warning": N_("warning"), "error": N_("error")}
+
+# What is counted: one, several, an unknown number.
+COUNTED = {
+    "reset": P_("{n:,} reset", "{n:,} resets", "an unknown number of resets"),
+    "silent death": P_("{n:,} silent death", "{n:,} silent deaths", "an unknown number of silent deaths"),
+    "connection": P_("{n:,} connection", "{n:,} connections", "an unknown number of connections"),
+    "packet": P_("{n:,} packet", "{n:,} packets", "an unknown number of packets"),
+    "sign": P_("{n:,} sign", "{n:,} signs", "an unknown number of signs"),
+    "fact": P_("{n:,} fact", "{n:,} facts", "an unknown number of facts"),
+    "pair": P_("{n:,} pair", "{n:,} pairs", "an unknown number of pairs"),
+    "entry": P_("{n:,} entry", "{n:,} entries", "an unknown number of entries"),
+    "other incident": P_("{n:,} other incident", "{n:,} other incidents", "an unknown number of other incidents"),
+    "more incident": P_("{n:,} more incident", "{n:,} more incidents", "an unknown number of incidents"),
 }
 
 
@@ -77,7 +100,9 @@ def ascii_punctuation(text: str) -> str:
 def cut(text: object, limit: int = 400) -> str:
     """Return text shortened to `limit` characters, saying how long it was."""
     words = str(text)
-    return words if len(words) <= limit else f"{words[:limit]}… ({len(words):,} characters)"
+    if len(words) <= limit:
+        return words
+    return words[:limit] + trn("… ({n:,} character)", "… ({n:,} characters)", len(words))
 
 
 def short(text: object, limit: int = 28) -> str:
@@ -87,17 +112,18 @@ def short(text: object, limit: int = 28) -> str:
 
 
 def capital(text: object) -> str:
-    """Return a sentence or title with its first letter as a capital."""
+    """Return a sentence or title with its first letter as a capital, in a language where sentences begin with one."""
     words = str(text)
-    return words[:1].upper() + words[1:]
+    return words[:1].upper() + words[1:] if shown() == ENGLISH else words
 
 
 def opening(text: object, limit: int = 230) -> str:
     """Return the first sentences of a text, as many as fit; an ellipsis where it goes on."""
     words = str(text)
+    limit = limit if shown() == ENGLISH else limit // 2  # wide letters
     if len(words) <= limit:
         return words
-    ends = [match.end(1) for match in re.finditer(r"([.;:])\s", words[:limit])]
+    ends = [match.end(1) for match in re.finditer(r"([.;:])\s|([。；])", words[:limit])]
     stop = ends[-1] if ends and ends[-1] > limit // 3 else words.rfind(" ", 0, limit)
     return words[:stop].rstrip(" ;:,") + " …"
 
@@ -105,7 +131,7 @@ def opening(text: object, limit: int = 230) -> str:
 def seconds(value: Any) -> str:
     """Return seconds as a plain decimal number to the microsecond, with a true minus sign: '−32402.7 s'."""
     if not known(value):
-        return "unknown"
+        return tr("unknown")
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return f"{'0' if text == '-0' else text} s".replace("-", "−")
 
@@ -120,31 +146,56 @@ def known(value: Any) -> bool:
         return False
 
 
-def count(number: Any, noun: str, nouns: str = "") -> str:
-    """Return '1 reset', '12,000 resets'."""
-    if not known(number):
-        return f"an unknown number of {nouns or noun + 's'}"
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+def count(number: Any, noun: str) -> str:
+    """Return '1 reset', '12,000 resets'; `noun` is a key of COUNTED."""
+    one, many, unknown = COUNTED[noun]
+    return trn(one, many, number) if known(number) else tr(unknown)
+
+
+def more(number: int) -> str:
+    """Return 'and 3 more'."""
+    return trn("and {n:,} more", "and {n:,} more", number)
 
 
 def probability(value: Any) -> str:
     """Return a probability with two digits; never '1.00' for less than one."""
-    return "" if not known(value) else f"{value:.2f}" if value == 1 or value < 0.995 else "above 0.99"
+    return "" if not known(value) else f"{value:.2f}" if value == 1 or value < 0.995 else tr("above 0.99")
 
 
 def band(value: Any, proof: Any = None) -> str:
     """Return the word for a confidence; 'proved' only where there is proof."""
     if not known(value):
-        return "undetermined"
+        return tr("undetermined")
     if known(proof):
-        return "proved"
-    return next(word for bound, word in BANDS if value >= bound)
+        return tr("proved")
+    return tr(next(word for bound, word in BANDS if value >= bound))
 
 
 def weight(decibans: Any) -> str:
     """Return how much one sign counted, in words; '' when it counted nothing."""
     size = abs(decibans) if known(decibans) else 0
-    return next((word for bound, word in WEIGHTS if size >= bound), "")
+    return tr(next((word for bound, word in WEIGHTS if size >= bound), ""))
+
+
+def side(name: object, otherwise: str = "cannot be told") -> str:
+    """Return who transmitted a reset, in words: 'the client'."""
+    return tr(SIDES.get(str(name), otherwise))
+
+
+def role(name: object) -> str:
+    """Return who transmitted a reset as a label: 'client'."""
+    return tr(ROLES.get(str(name), str(name)))
+
+
+def where(place: object) -> str:
+    """Return where a capture was taken, in words."""
+    return tr(WHERE.get(str(place), WHERE["unknown"]))
+
+
+def tie(line: Any) -> str:
+    """Return why a log line belongs to a reset, in words."""
+    kind = str(line.get("tie"))
+    return str(line.get("tie_sentence") or tr(TIES.get(kind, kind)))
 
 
 def share(part: Any) -> str:
@@ -156,7 +207,7 @@ def share(part: Any) -> str:
 def moment(value: Any, digits: int = 3, date: bool = True) -> str:
     """Return an RFC 3339 time as '2026-03-02 09:14:05.123', cut (not rounded) to `digits` of a second."""
     if not known(value):
-        return "time unknown"
+        return tr("time unknown")
     text = str(value).replace("T", " ").removesuffix("Z").removesuffix("+00:00")
     whole, _, fraction = text.partition(".")
     day, _, clock = whole.partition(" ")
@@ -167,11 +218,11 @@ def moment(value: Any, digits: int = 3, date: bool = True) -> str:
 def span(first: Any, last: Any, digits: int = 0) -> str:
     """Return 'from to', the date once when both fall on the same day."""
     if not known(first):
-        return "time unknown"
+        return tr("time unknown")
     start, end = moment(first, digits), moment(last if known(last) else first, digits)
     if start == end:
         return f"{start} UTC"
-    return f"{start} to {end if start[:10] != end[:10] else end[11:]} UTC"
+    return tr("{start} to {end} UTC", start=start, end=end if start[:10] != end[:10] else end[11:])
 
 
 def seconds_between(first: Any, last: Any) -> float | None:
@@ -185,7 +236,7 @@ def seconds_between(first: Any, last: Any) -> float | None:
 def duration(seconds: Any) -> str:
     """Return a duration in the unit a person would choose: '120 µs', '3.1 ms', '2.7 s', '305 s', '2 h 4 min'."""
     if not known(seconds):
-        return "an unknown time"
+        return tr("an unknown time")
     sign, size = ("−" if seconds < 0 else ""), abs(float(seconds))
     if size == 0:
         return "0 s"
@@ -197,23 +248,29 @@ def duration(seconds: Any) -> str:
         return f"{sign}{size:.3g} s" if size < 99.95 else f"{sign}{size:.0f} s"
     minutes = round(size / 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min"
+    if hours:
+        return sign + tr("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    return sign + tr("{minutes} min", minutes=minutes)
 
 
 def lag(seconds: Any, spread: Any = None) -> str:
     """Return how a log line stands to its reset in time; a distance below the clocks' own agreement says nothing."""
     if not known(seconds):
-        return "at an unknown distance"
+        return tr("at an unknown distance")
     if known(spread) and abs(seconds) <= spread:
-        return f"at the same time (the clocks agree to {duration(spread)})"
-    return f"{duration(abs(seconds))} {'before' if seconds < 0 else 'after'} it" if seconds else "at the same time"
+        return tr("at the same time (the clocks agree to {spread})", spread=duration(spread))
+    if not seconds:
+        return tr("at the same time")
+    if seconds < 0:
+        return tr("{time} before it", time=duration(-seconds))
+    return tr("{time} after it", time=duration(seconds))
 
 
 def size(number: Any) -> str:
     """Return a file size in a unit a person would choose."""
     if not known(number):
-        return "size unknown"
-    value, units = float(number), ["bytes", "kB", "MB", "GB", "TB"]
+        return tr("size unknown")
+    value, units = float(number), [tr("bytes"), "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.3g} {units[0]}"
@@ -230,7 +287,7 @@ def flags(bits: Any) -> str:
 def address(end: Any) -> str:
     """Return 'ip:port' of a document's {"ip", "port"}, IPv6 in brackets (RFC 3986 3.2.2)."""
     if not end or not known(end.get("ip")):
-        return "address unknown"
+        return tr("address unknown")
     ip = f"[{end['ip']}]" if ":" in end["ip"] else end["ip"]
     return f"{ip}:{end['port']}" if known(end.get("port")) else ip
 
@@ -238,20 +295,23 @@ def address(end: Any) -> str:
 def listed(items: Iterable[object], limit: int = 3) -> str:
     """Return 'a, b, c and 4 more'."""
     names = [str(item) for item in items]
+    comma = tr(", ")
     if len(names) > limit + 1:
-        return f"{', '.join(names[:limit])} and {len(names) - limit} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+        return trn(
+            "{items} and {n:,} more", "{items} and {n:,} more", len(names) - limit, items=comma.join(names[:limit])
+        )
+    return tr("{items} and {last}", items=comma.join(names[:-1]), last=names[-1]) if len(names) > 1 else "".join(names)
 
 
 def humanised(name: object) -> str:
     """Return an identifier as words: 'idle_timeout' -> 'idle timeout'."""
-    return str(name).replace("_", " ")
+    return tr(str(name).replace("_", " "))
 
 
 def fact(name: str, value: Any) -> tuple[str, str, str]:
     """Return a fact of a reset as (name, value with unit, meaning); the meaning is the schema's."""
     column = ENDINGS.columns.get(name)
-    unit = f" {column.unit}" if column and column.unit else ""
-    truth = {True: "yes", False: "no"}[value] if isinstance(value, bool) else ""
+    unit = f" {tr(column.unit)}" if column and column.unit else ""
+    truth = tr({True: N_("yes"), False: N_("no")}[value]) if isinstance(value, bool) else ""
     words = truth or (f"{value:g}" if isinstance(value, float) else str(value))
-    return humanised(name), cut(words, 200) + unit, column.meaning if column else ""
+    return humanised(name), cut(words, 200) + unit, tr(column.meaning) if column else ""

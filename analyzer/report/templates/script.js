@@ -1,6 +1,7 @@
 "use strict";
 // Comforts only: copy buttons, a table that sorts and filters, folded parts that open when needed. The page is whole without them.
 (() => {
+  const words = document.body.dataset; // what the script says, in the page's language
   const copyText = async (text) => {
     try {
       await navigator.clipboard.writeText(text);
@@ -23,10 +24,10 @@
     button.type = "button";
     button.className = "copy";
     button.textContent = code.textContent;
-    button.title = `Copy ${code.dataset.what}: ${code.dataset.copy}`;
+    button.title = words.copy.replace("{text}", code.dataset.copy);
     button.addEventListener("click", async () => {
       await copyText(code.dataset.copy);
-      said.textContent = `Copied ${code.dataset.copy}`;
+      said.textContent = words.copied.replace("{text}", code.dataset.copy);
       button.classList.add("done");
       setTimeout(() => button.classList.remove("done"), 1200);
     });
@@ -40,7 +41,7 @@
       const cell = row.cells[column];
       return (cell.dataset.sort ?? cell.textContent).trim();
     };
-    const order = new Intl.Collator("en", { numeric: true });
+    const order = new Intl.Collator(document.documentElement.lang, { numeric: true });
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -57,10 +58,10 @@
     const find = document.createElement("div");
     find.className = "find";
     const label = document.createElement("label");
-    label.textContent = "Show rows with ";
+    label.textContent = table.dataset.find;
     const input = document.createElement("input");
     input.type = "search";
-    input.placeholder = "an address, a cause, a time";
+    input.placeholder = table.dataset.hint;
     const shown = document.createElement("span");
     shown.className = "quiet";
     shown.setAttribute("aria-live", "polite");
@@ -75,7 +76,7 @@
         row.hidden = !wanted.every((word) => texts.get(row).includes(word));
         count += !row.hidden;
       }
-      shown.textContent = wanted.length ? `${count} of ${rows.length} rows` : "";
+      shown.textContent = wanted.length ? table.dataset.shown.replace("{some}", count).replace("{all}", rows.length) : "";
     });
   }
 
