@@ -1,5 +1,5 @@
 # The words of this project. Each sets up what it needs: system packages, virtual environment, pinned requirements, the package.
-.PHONY: help demo test lint lab score bench lock clean
+.PHONY: help demo test lint lab score bench languages lock clean
 .DEFAULT_GOAL := help
 
 DEMO_CASE   := captures/postgres_client_abort
@@ -43,6 +43,10 @@ bench:  ## measure against tshark
 notebooks:  ## run the notebooks and write their outputs anew
 	@tools/setup.sh dev
 	@$(BIN)/python -m tools.notebooks
+
+languages:  ## bring the catalogues of the report's languages up to date, and list what has no translation
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.languages
 
 # One resolution for every platform and Python; no address of an index is written.
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \

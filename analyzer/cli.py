@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,9 +81,18 @@ RedactKey = Annotated[
         help="A secret of 16 bytes or more; with the same one, later runs use the same pseudonyms.",
     ),
 ]
+
+
+def _language(given: str) -> str:
+    """Return the language that is asked for, else the locale's."""
+    return language.checked(given) if given else language.of_locale(os.environ)
+
+
 Language = Annotated[
-    str | None,
-    typer.Option("--lang", metavar="en|ja|zh", help="Language of the report and the verdict.", show_default="the locale's"),
+    str,
+    typer.Option(
+        "--lang", metavar="en|ja|zh", help="Language of what is told. [default: the locale's]", callback=_language
+    ),
 ]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
 
@@ -107,6 +117,7 @@ def analyze(
     port: Port = None,
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
+    lang: Language = "",
     statements: Annotated[
         bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
     ] = False,
@@ -162,16 +173,18 @@ def analyze(
     if json_to == "-":
         json_out(d.to_json())
     elif markdown_to == "-":
-        out(d.to_markdown())
+        out(d.to_markdown(lang=lang))
     if output is None and page:
         output = folder / f"{_report_name(d)}.html"
-    for write, target in ((d.to_json, document), (d.to_markdown, ticket), (d.to_csv, csv_to), (d.to_html, output)):
+    told, shown = partial(d.to_markdown, lang=lang), partial(d.to_html, lang=lang)
+    for write, target in ((d.to_json, document), (told, ticket), (d.to_csv, csv_to), (shown, output)):
         if target is not None:
             save(write, target)
     if not printed:
-        _show(d)
-        if output is not None:
-            out(f"Report: {output}\n")
+        with language.using(lang):
+            _show(d)
+            if output is not None:
+                out(language.tr("Report: {path}", path=str(output)) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -216,6 +229,7 @@ def explain(
     no_dissection: NoDissection = False,
     redact: Redact = False,
     redact_key: RedactKey = None,
+    lang: Language = "",
 ) -> int:
     """Explain one log line or one connection in full."""
     from analyzer import pipeline
@@ -242,7 +256,7 @@ def explain(
     endings = d.find(line=line, stream=stream, client=client)
     d = pipeline.redact(d, key) if redact or key is not None else d
     for ending in endings:
-        out(d.explain(ending) + "\n")
+        out(d.explain(ending, lang=lang) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -264,7 +278,10 @@ def logs(
 
 
 @app.command()
-def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One cause, in full.")] = None) -> int:
+def causes(
+    cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One cause, in full.")] = None,
+    lang: Language = "",
+) -> int:
     """List the causes, or tell what one is, how it looks and what to do."""
     from analyzer import pipeline
     from analyzer.report import listing
@@ -272,7 +289,8 @@ def causes(cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One
     pages = pipeline.cause_pages()
     if cause is not None and cause not in pages:
         raise UsageError(f"There is no cause {cause!r}; `pcapreport causes` lists them.")
-    out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
+    with language.using(lang):
+        out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
     return NOTHING_HARMFUL
 
 
@@ -305,6 +323,7 @@ def capture_command(
     ] = "any",
     disk: Annotated[str, typer.Option(metavar="SIZE", help="What the ring of files may take: 500M, 10G.")] = "2G",
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Keep as little payload as possible.")] = False,
+    lang: Language = "",
 ) -> int:
     """Print what to run where to get a capture that decides, and the log settings that go with it.
 
@@ -313,7 +332,8 @@ def capture_command(
     from analyzer.report import recipes
 
     ports = port or [5432]
-    out(recipes.text(ports=ports, host=host, interface=interface, disk=disk, headers_only=headers_only))
+    with language.using(lang):
+        out(recipes.text(ports=ports, host=host, interface=interface, disk=disk, headers_only=headers_only))
     return NOTHING_HARMFUL
 
 

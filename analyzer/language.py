@@ -121,13 +121,18 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
 @contextmanager
 def using(language: str) -> Iterator[None]:
     """Show everything in this language meanwhile. Raises UsageError for one that there is no catalogue of."""
-    if language not in LANGUAGES:
-        raise UsageError(f"There is no language {language!r}; there are {', '.join(LANGUAGES)}.")
-    before = _shown.set(language)
+    before = _shown.set(checked(language))
     try:
         yield
     finally:
         _shown.reset(before)
+
+
+def checked(language: str) -> str:
+    """Return the language's name. Raises UsageError for one that there is no catalogue of."""
+    if language not in LANGUAGES:
+        raise UsageError(f"There is no language {language!r}; there are {', '.join(LANGUAGES)}.")
+    return language
 
 
 def shown() -> str:

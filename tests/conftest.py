@@ -14,6 +14,9 @@ from typing import NoReturn
 
 import pytest
 
+os.environ["LC_MESSAGES"] = "C"  # the commands speak the locale's language
+os.environ.pop("LC_ALL", None)
+
 TRACING = Path("/sys/kernel/tracing")
 
 

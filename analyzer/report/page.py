@@ -72,7 +72,7 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
     env.tests["known"] = lambda value: not isinstance(value, jinja2.Undefined) and known(value)
     env.globals.update(span=wording.span, title=story.title, record=story.record, fact=wording.fact)
     env.globals.update(
-        tr=tr, trn=trn, rich=rich, side=wording.side, role=wording.role, where=wording.where, tie=wording.tie
+        tr=tr, trn=trn, N_=N_, rich=rich, side=wording.side, role=wording.role, where=wording.where, tie=wording.tie
     )
     env.globals.update(
         more=wording.more, lang=shown(), SIDES=wording.SIDES, EMITTERS=wording.EMITTERS, LEVELS=wording.LEVELS

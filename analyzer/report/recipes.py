@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from analyzer.errors import UsageError
+from analyzer.language import N_, tr
 from analyzer.report import wording
+from analyzer.report.terminal import wrapped
 
 WIDTH = 100
 FOLDER = "/var/tmp/pcapreport"  # /tmp may be memory
@@ -100,12 +101,14 @@ def text(
 
 
 POINTS = (
-    ("client", "On the client's host (Linux)."),
-    ("server", "On the server's host (Linux)."),
+    ("client", N_("On the client's host (Linux).")),
+    ("server", N_("On the server's host (Linux).")),
     (
         "router",
-        "On the router, firewall or balancer between them (Linux), if it is yours. -i any shows a forwarded packet "
-        "twice, coming in and going out; a reset that only goes out was made there.",
+        N_(
+            "On the router, firewall or balancer between them (Linux), if it is yours. -i any shows a forwarded packet "
+            "twice, coming in and going out; a reset that only goes out was made there."
+        ),
     ),
 )
 
@@ -113,32 +116,52 @@ POINTS = (
 def _before(room: Ring, disk: int, snaplen: int, given: str, headers_only: bool, host: str | None) -> list[str]:
     lasts = wording.duration(disk / ((snaplen + RECORD) * 1000))
     kept = (
-        f"Of each packet the first {snaplen} bytes are kept: the headers. No length of capture keeps headers only, since they vary: a few "
-        "bytes of payload stay (about 10 to 20)."
+        tr(
+            "Of each packet the first {snaplen} bytes are kept: the headers. No length of capture keeps headers only, since they vary: a few "
+            "bytes of payload stay (about 10 to 20).",
+            snaplen=snaplen,
+        )
         if headers_only
-        else f"Of each packet the first {snaplen} bytes are kept: the headers and some 50 bytes, enough to see which kind of message was "
-        "last. They can hold the beginning of a statement or of a password: treat the files accordingly, or use --headers-only."
+        else tr(
+            "Of each packet the first {snaplen} bytes are kept: the headers and some 50 bytes, enough to see which kind of message was "
+            "last. They can hold the beginning of a statement or of a password: treat the files accordingly, or use --headers-only.",
+            snaplen=snaplen,
+        )
     )
     return [
-        "# How to capture a connection that is being reset, so that it can be told who does it.",
+        *_said(tr("How to capture a connection that is being reset, so that it can be told who does it.")),
         "",
         *_said(
-            "Best: on the client's host AND on the server's host at the same time. A reset that leaves one host and arrives at the other "
-            "was sent by that host; a reset that arrives and never left was made by a device between them. One end alone gives likelihood."
+            tr(
+                "Best: on the client's host AND on the server's host at the same time. A reset that leaves one host and arrives at the other "
+                "was sent by that host; a reset that arrives and never left was made by a device between them. One end alone gives likelihood."
+            )
         ),
         *_said(
-            "The filter keeps whole connections: SYN, FIN, RST, the last data and its acknowledgements. Do not narrow it to resets "
-            "(tcp-rst): such a capture shows only whose address a reset carries, and any device can write that address. Who sent it follows "
-            "from what came before it."
+            tr(
+                "The filter keeps whole connections: SYN, FIN, RST, the last data and its acknowledgements. Do not narrow it to resets "
+                "(tcp-rst): such a capture shows only whose address a reset carries, and any device can write that address. Who sent it follows "
+                "from what came before it."
+            )
         ),
         *_said(kept),
         *_said(
-            f"The ring ({room.files} files of {room.megabytes} MB) never takes more than {given}; the oldest packets are overwritten. At "
-            f"1,000 packets a second it reaches back at least {lasts}: stop or copy within that time of the event."
+            tr(
+                "The ring ({files} files of {megabytes} MB) never takes more than {disk}; the oldest packets are overwritten. At "
+                "1,000 packets a second it reaches back at least {lasts}: stop or copy within that time of the event.",
+                files=room.files,
+                megabytes=room.megabytes,
+                disk=given,
+                lasts=lasts,
+            )
         ),
         *(
             _said(
-                f"Only packets of {host} are kept. Behind address translation the other side shows another address: leave out --host there."
+                tr(
+                    "Only packets of {host} are kept. Behind address translation the other side shows another address: leave out --host "
+                    "there.",
+                    host=host,
+                )
             )
             if host is not None
             else []
@@ -148,10 +171,10 @@ def _before(room: Ring, disk: int, snaplen: int, given: str, headers_only: bool,
 
 def _linux(point: str, where: str, wanted: str, interface: str, snaplen: int, room: Ring) -> list[str]:
     return [
-        *_said(where, rule=True),
+        *_said(tr(where), rule=True),
         *_folder(),
         tcpdump(point, wanted, interface, snaplen, room),
-        "# or, where Wireshark is installed (its files also tell whether packets were lost):",
+        *_said(tr("or, where Wireshark is installed (its files also tell whether packets were lost):")),
         dumpcap(point, wanted, interface, snaplen, room),
     ]
 
@@ -187,10 +210,14 @@ def _folder() -> list[str]:
 def _by_time(wanted: str, interface: str, snaplen: int) -> list[str]:
     return [
         *_said(
-            f"Instead of the ring, for a day at most (here for the server's host): a file for each {MINUTES} minutes, named by its time; it "
-            f"ends by itself after {DAY} files. It has no limit of size, so watch the disk. "
-            "Keep the %-codes: tcpdump fills them in at each rotation. A date that the shell fills in stays the same, "
-            "and each rotation then overwrites the file.",
+            tr(
+                "Instead of the ring, for a day at most (here for the server's host): a file for each {minutes} minutes, named by its time; it "
+                "ends by itself after {files} files. It has no limit of size, so watch the disk. "
+                "Keep the %-codes: tcpdump fills them in at each rotation. A date that the shell fills in stays the same, "
+                "and each rotation then overwrites the file.",
+                minutes=MINUTES,
+                files=DAY,
+            ),
             rule=True,
         ),
         *_folder(),
@@ -202,15 +229,19 @@ def _by_time(wanted: str, interface: str, snaplen: int) -> list[str]:
 def _stop() -> list[str]:
     return [
         *_said(
-            "To stop: Ctrl-C, once, a few seconds after the event; tcpdump then writes what it still holds. From another terminal:",
+            tr(
+                "To stop: Ctrl-C, once, a few seconds after the event; tcpdump then writes what it still holds. From another terminal:"
+            ),
             rule=True,
         ),
         f"sudo pkill -INT -f '^(tcpdump|dumpcap) .*{FOLDER}/'",
         *_said(
-            "'0 packets dropped by kernel' should be its last word; else raise -B. Run it inside tmux or screen, or it ends with your "
-            "session. A ring that is started again begins with its first file: move the files away before. -Z root lets tcpdump write into "
-            "a folder that belongs to root; the names end in .pcap because AppArmor lets it write no others. In "
-            "containers, run it on the node. Then collect the files in one place, and:"
+            tr(
+                "'0 packets dropped by kernel' should be its last word; else raise -B. Run it inside tmux or screen, or it ends with your "
+                "session. A ring that is started again begins with its first file: move the files away before. -Z root lets tcpdump write into "
+                "a folder that belongs to root; the names end in .pcap because AppArmor lets it write no others. In "
+                "containers, run it on the node. Then collect the files in one place, and:"
+            )
         ),
         f'sudo chown -R "$USER" {FOLDER}',
         f"pcapreport analyze --at 'client={FOLDER}/at-client*' --at 'server={FOLDER}/at-server*' --log postgresql.log",
@@ -227,19 +258,21 @@ def _postgresql() -> list[str]:
     psql = "sudo -u postgres psql"
     return [
         *_said(
-            "On the server: let PostgreSQL say which connection a line is about (time, process, client's address and port). Note the old "
-            "prefix first, since other programs may read these logs. Sessions that are already open log their end only after they have "
-            "reconnected; no restart is needed. On a managed service set the same parameters in its console.",
+            tr(
+                "On the server: let PostgreSQL say which connection a line is about (time, process, client's address and port). Note the old "
+                "prefix first, since other programs may read these logs. Sessions that are already open log their end only after they have "
+                "reconnected; no restart is needed. On a managed service set the same parameters in its console."
+            ),
             rule=True,
         ),
         f'{psql} -c "SHOW log_line_prefix"',
         f"{psql} " + " ".join(f'-c "ALTER SYSTEM SET {name} = {value}"' for name, value in settings),
         f'{psql} -c "SELECT pg_reload_conf()"',
-        "# Afterwards, to undo it:",
+        *_said(tr("Afterwards, to undo it:")),
         f"{psql} "
         + " ".join(f'-c "ALTER SYSTEM RESET {name}"' for name, _ in settings)
         + ' -c "SELECT pg_reload_conf()"',
-        *_said("Keep the client's log too, with the whole error and its time."),
+        *_said(tr("Keep the client's log too, with the whole error and its time.")),
     ]
 
 
@@ -247,9 +280,11 @@ def _kernel() -> list[str]:
     event = f"{TRACE}/events/tcp/tcp_send_reset/enable"
     return [
         *_said(
-            "On a Linux host that may send the resets: its kernel names each reset that it sends, and from Linux 6.10 on the reason. A reset "
-            "that is on the wire and not in this list was made by a firewall (also by the host's own) or by another machine. It sees all "
-            "containers, so run it on the node. Ctrl-C ends it.",
+            tr(
+                "On a Linux host that may send the resets: its kernel names each reset that it sends, and from Linux 6.10 on the reason. A reset "
+                "that is on the wire and not in this list was made by a firewall (also by the host's own) or by another machine. It sees all "
+                "containers, so run it on the node. Ctrl-C ends it."
+            ),
             rule=True,
         ),
         *_folder(),
@@ -257,10 +292,10 @@ def _kernel() -> list[str]:
         f"echo 1 | sudo tee {event}",
         f"sudo cat {TRACE}/trace_pipe | while IFS= read -r line; do "
         f"printf '%(%Y-%m-%d %H:%M:%S%z)T %s\\n' -1 \"$line\"; done | sudo tee -a {FOLDER}/resets-sent.log",
-        "# Afterwards:",
+        *_said(tr("Afterwards:")),
         f"echo 0 | sudo tee {event}",
         f"sudo rmdir {TRACE}",
-        "# or, with perf (its times count from the start of the machine):",
+        *_said(tr("or, with perf (its times count from the start of the machine):")),
         f"sudo perf record -a -e tcp:tcp_send_reset -o {FOLDER}/resets-sent.data",
         f"sudo perf script -i {FOLDER}/resets-sent.data",
     ]
@@ -271,19 +306,21 @@ def _windows(wanted: str, ports: Sequence[int], host: str | None, snaplen: int, 
     filters = [f"pktmon filter add pcapreport -t TCP{address} -p {port}" for port in dict.fromkeys(ports)]
     return [
         *_said(
-            "On Windows (10 from 2004 on, 11, Server 2022), in PowerShell as administrator. Without --comp nics pktmon records each packet "
-            "many times. Its log is circular. Written after Microsoft's documentation, and never run by us.",
+            tr(
+                "On Windows (10 from 2004 on, 11, Server 2022), in PowerShell as administrator. Without --comp nics pktmon records each packet "
+                "many times. Its log is circular. Written after Microsoft's documentation, and never run by us."
+            ),
             rule=True,
         ),
         f"mkdir {WINDOWS_FOLDER}",
         "pktmon filter remove",
         *(filters or [f"pktmon filter add pcapreport -t TCP{address}"]),
         f"pktmon start --capture --comp nics --pkt-size {snaplen} --file-name {WINDOWS_FOLDER}\\at-client.etl --file-size {disk >> 20}",
-        "# After the event:",
+        *_said(tr("After the event:")),
         "pktmon stop",
         f"pktmon etl2pcap {WINDOWS_FOLDER}\\at-client.etl --out {WINDOWS_FOLDER}\\at-client.pcapng",
         "pktmon filter remove",
-        "# or, where Wireshark is installed; -D lists the interfaces, and the number goes after -i:",
+        *_said(tr("or, where Wireshark is installed; -D lists the interfaces, and the number goes after -i:")),
         f'& "{DUMPCAP_EXE}" -D',
         f'& "{DUMPCAP_EXE}" -q -i 1 -s {snaplen} -B 16 -b filesize:{room.megabytes * 1000} -b files:{room.files} '
         f'-w {WINDOWS_FOLDER}\\at-client.pcapng -f "{wanted}"',
@@ -304,7 +341,5 @@ def _address(host: str) -> str:
 
 def _said(words: str, rule: bool = False) -> list[str]:
     """Return prose as lines of comment; with a rule above where something new begins."""
-    lines: Iterable[str] = textwrap.wrap(
-        words, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
-    )
+    lines = [line for _, line in wrapped(words, WIDTH, "# ")]
     return [*(["# " + "-" * (WIDTH - 2)] if rule else []), *lines]
