@@ -59,6 +59,7 @@ FORMS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
         ("ymd", rf"(?<![\d.]){_YMD} {_HMS}(?:[.,](?P<f>\d{{1,9}})(?!\d)|(?![\d:]))", 0),
         ("ymd_padded", rf"(?<![\d.]){_YMD} (?P<H> \d):(?P<M>\d\d):(?P<S>\d\d)(?![\d:])", 0),
         ("slash", rf"(?<!\d)(?P<Y>\d{{4}})/(?P<m>\d\d)/(?P<d>\d\d) {_HMS}(?:\.(?P<f>\d{{1,9}}))?(?!\d)", 0),
+        ("dotted", rf"(?<![\d.])(?P<Y>\d{{4}})\.(?P<m>\d\d)\.(?P<d>\d\d) {_HMS}(?!\d)", 0),
         ("clf", rf"\[(?P<d>\d\d)/{_MON}/(?P<Y>\d{{4}}):{_HMS}(?:\.(?P<f>\d{{3}}))?(?: (?P<z>[+-]\d{{4}}))?\]", 0),
         ("ctime_year_last", rf"(?<!\w){_WEEK} {_MON} {_DAY} {_HMS}(?:\.(?P<f>\d{{6}}))? (?P<Y>\d{{4}})", 0),
         ("dmy", rf"(?<!\d)(?P<d>\d\d)[ -]{_MON}[ -](?P<Y>\d{{4}}) {_HMS}(?:\.(?P<f>\d{{3}}))?(?: (?P<z>UTC))?", 0),

@@ -124,6 +124,14 @@ MESSAGES = (
         "tls_timeout", "local_timeout", r"Timeout during SSL handshake", ("Timeout during SSL handshake",),
         f"{_ENDED} because the TLS handshake took too long", "server", "source",
     ),
+    Message(
+        "accepted", "opened", rf"Connect from {end('client')} to {end('server')} \([^/\s]{{1,100}}/\w{{1,10}}\)", ("Connect from ",),
+        "HAProxy accepted this connection", "server", "lab",
+    ),
+    Message(
+        "server_down", "detail", r"Server \S{1,100}/\S{1,100} is DOWN", (" is DOWN",),
+        "HAProxy's health checks took this server out of service; sessions are ended for that only where on-marked-down says so", "unknown", "source",
+    ),
 )  # fmt: skip
 
 _LAB = {
@@ -159,6 +167,14 @@ SAMPLES = (
     Sample(
         "10.1.0.2:41352 [20/Nov/2026:19:31:26.632] shop/1: SSL handshake failure",
         "tls_failure", "protocol_error", "2026-11-20T19:31:26.632Z", {"client_ip": "10.1.0.2", "client_port": 41352, "writer": "server"},
+    ),
+    Sample(
+        "May  1 12:00:00 lb1 haproxy[14387]: Connect from 127.0.0.1:51262 to 127.0.0.1:9406 (t6/TCP)",
+        "accepted", "opened", None, {"client_ip": "127.0.0.1", "client_port": 51262, "server_ip": "127.0.0.1", "server_port": 9406},
+    ),
+    Sample(
+        'May  1 12:00:05 lb1 haproxy[14387]: Server bck/srv1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms.',
+        "server_down", "detail",
     ),
 )  # fmt: skip
 

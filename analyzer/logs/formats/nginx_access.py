@@ -68,6 +68,5 @@ FORMAT = LogFormat(
     samples=SAMPLES,
     head=head,
     anchored=True,
-    rank=1,
     programs=("nginx",),
 )
