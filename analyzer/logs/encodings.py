@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 LINE_LIMIT = 64 * 1024  # bytes of a line that are looked at
 BLOCK = 1 << 20  # bytes read at a time
+LOOK = 4096  # bytes at a file's beginning that tell its encoding
 CANDIDATES = (
     "cp932",
     "euc_jp",
@@ -35,7 +36,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks of whole lines, each ending with a newline (the file's last may not).
 
-    UTF-16 with a byte order mark becomes UTF-8, a UTF-8 mark and NUL bytes are dropped, a line longer than LINE_LIMIT ends there.
+    UTF-16 becomes UTF-8, a UTF-8 mark and NUL bytes are dropped, a line longer than LINE_LIMIT ends there.
     """
     rest, skipping, decoder = b"", False, None
     first = True
@@ -66,8 +67,13 @@ def blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _utf16(start: bytes) -> codecs.IncrementalDecoder | None:
-    for mark, name in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
-        if start.startswith(mark) and not start.startswith(codecs.BOM_UTF32_LE):
+    """What decodes the file, if it is UTF-16: by its mark, else by the zeros that every other byte of its Latin letters is."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not start.startswith(codecs.BOM_UTF32_LE):
+        return codecs.getincrementaldecoder("utf-16")("replace")
+    start = start[:LOOK]
+    first, second = start[0::2].count(0), start[1::2].count(0)
+    for name, zeros, others in (("utf-16-le", second, first), ("utf-16-be", first, second)):
+        if zeros > len(start) / 8 and others < zeros / 16:
             return codecs.getincrementaldecoder(name)("replace")
     return None
 

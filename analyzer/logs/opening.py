@@ -6,31 +6,30 @@ Never here: reading lines.
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import lzma
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from analyzer.errors import UnusableInput
+from analyzer.logs import packing
 from analyzer.logs.reader import LogSource
 
 _LOOK = 4096  # bytes that are looked at
-_PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
 _CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a")
 _KINDS = {
     b"\x7fELF": "a program", b"MZ": "a Windows program", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive: unpack it first", b"ElfFile\x00": "a Windows event log: export it as text first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first", b"SQLite format 3\x00": "a database",
+    b"SQLite format 3\x00": "a database",
     b"LPKSHHRH": "a systemd journal: write it out with journalctl first",
 }  # fmt: skip
 
 
 def open_logs(paths: Iterable[str | os.PathLike[str]]) -> list[LogSource]:
-    """Open each file; gzip, bzip2 and xz are unpacked while reading.
+    """Open each file; gzip, bzip2, xz and zstd are unpacked while reading.
 
     Names are the files' own names, with as much of their folders as tells them apart.
     Raises UnusableInput for what is missing, may not be read (it says whose it is), is a folder, or is binary and no log.
@@ -56,9 +55,8 @@ def _open(path: Path) -> BinaryIO:
         raise UnusableInput(f"{path} may not be read{_owner(path)}: run as its owner, or copy it.") from None
     except OSError as error:
         raise UnusableInput(f"{path} cannot be read: {error.strerror or error}.") from None
-    for magic, unpack in _PACKED.items():
-        if start.startswith(magic):
-            return _unpacked(path, cast(BinaryIO, unpack(stream)))
+    if plain := packing.unpacked(stream, start):
+        return _unpacked(path, plain)
     _refuse_binary(path, start)
     return stream
 
@@ -66,7 +64,7 @@ def _open(path: Path) -> BinaryIO:
 def _unpacked(path: Path, stream: BinaryIO) -> BinaryIO:
     try:
         start = cast("gzip.GzipFile", stream).peek(_LOOK)[:_LOOK]
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except packing.ERRORS as error:
         raise UnusableInput(f"{path} cannot be unpacked: {error}.") from None
     _refuse_binary(path, start)
     return stream

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analyzer.errors import Notice
 from analyzer.language import joined, say, say_many
-from analyzer.logs import encodings
+from analyzer.logs import encodings, packing
 from analyzer.logs.clock import Clock
 from analyzer.logs.entries import Entry, entries
 from analyzer.logs.peeling import Line, unwrap
@@ -47,6 +47,7 @@ class _Tally:
     lines: int = 0
     recognised: Counter[str] = field(default_factory=Counter)
     timeless: list[int] = field(default_factory=list)
+    broken: str = ""  # why reading stopped before the end
 
 
 def read_logs(
@@ -79,9 +80,13 @@ def _rows(name: str, stream: BinaryIO, clock: Clock, tally: _Tally) -> Iterator[
 
 
 def _counted(blocks: Iterable[bytes], tally: _Tally) -> Iterator[bytes]:
-    for block in blocks:
-        tally.lines += block.count(b"\n") + (not block.endswith(b"\n"))
-        yield block
+    """The blocks, as far as the file can be read."""
+    try:
+        for block in blocks:
+            tally.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+            yield block
+    except packing.ERRORS as error:
+        tally.broken = str(error)
 
 
 def _positions(block: bytes) -> list[int]:
@@ -123,6 +128,11 @@ def recognise_text(text: str) -> dict[str, Any] | None:
 
 
 def _notices(name: str, tally: _Tally) -> Iterator[Notice]:
+    if tally.broken:
+        sentence = say(
+            "The file could not be read to its end ({error}): what came before was read.", error=tally.broken
+        )
+        yield Notice("warning", name, "", sentence)
     if not tally.lines:
         yield Notice("warning", name, "", say("The log is empty."))
         return
