@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analyzer.logs import LogSource, all_formats, read_logs
+from analyzer.logs import LogSource, all_envelopes, all_formats, encodings, read_logs, recognition
 from analyzer.logs.log_format import LogFormat
+from analyzer.logs.peeling import Line, unwrap
 
 SAMPLES = [(log_format, sample) for log_format in all_formats() for sample in log_format.samples]
 
@@ -59,3 +60,37 @@ def test_literals_stand_wherever_the_pattern_matches(log_format: LogFormat) -> N
             text = flattened(sample.text)
             if message.regex.search(text.rstrip("\n")):
                 assert any(literal in text for literal in message.literals), (message.pattern, sample.text)
+
+
+def readers(text: str) -> list[str]:
+    """The formats of the rows of one entry."""
+    lines = [unwrap(Line(encodings.clean(line)), str) for line in text.split("\n")]
+    rows = recognition.recognise(lines[0], [line.text for line in lines], 2024)
+    return [str(row["format"]) for row in rows]
+
+
+@pytest.mark.parametrize("log_format", all_formats(), ids=lambda f: f.id)
+def test_no_other_format_of_its_rank_would_read_a_sample(
+    log_format: LogFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All against all: what stands in a format's samples is read by it alone, or by one that is asked later for want of it."""
+    known = all_formats()
+    ranks = {other.id: other.rank for other in known}
+    monkeypatch.setattr(recognition, "all_formats", lambda: tuple(other for other in known if other is not log_format))
+    recognition._index.cache_clear()
+    try:
+        others = {
+            (name, sample.text)
+            for sample in log_format.samples
+            for name in readers(sample.text)
+            if ranks[name] <= log_format.rank
+        }
+    finally:
+        recognition._index.cache_clear()
+    assert not others
+
+
+def test_there_are_many_formats() -> None:
+    ids = [one.id for one in (*all_formats(), *all_envelopes())]
+    assert len(set(ids)) == len(ids) >= 40
+    assert all(log_format.samples and log_format.reference for log_format in all_formats())

@@ -11,7 +11,7 @@ import re
 
 from analyzer.logs.log_format import Head, LogFormat, Message, Sample
 
-_HEAD = re.compile(r"(?:\[ {0,6}\d{1,10}\.\d{1,9}\] )?(?P<prefix>[^=\n]{0,100}?)IN=\S{0,20} OUT=\S{0,20} ")
+_HEAD = re.compile(r"(?:\[ {0,6}\d{1,10}\.\d{1,9}\] )?(?P<prefix>(?!nf_ct_)[^=\n]{0,100}?)IN=\S{0,20} OUT=\S{0,20} ")
 
 
 def head(text: str) -> Head | None:
