@@ -232,6 +232,7 @@ def test_any_facts_give_a_finding_within_the_contract(facts: dict[str, Any]) -> 
         diagnosis.CAP_PROOF if f.proof else diagnosis.CAP_INFERENCE
     )
     assert (f.cause_confidence is None) == (f.cause == "unexplained")
+    assert f.cause_confidence is None or f.cause_confidence <= diagnosis.CAP_INFERENCE  # proof is of who, not of why
     total = sum(a["confidence"] for a in f.alternatives)
     assert total <= 1.05
     assert not math.isnan(total)

@@ -211,7 +211,7 @@ def _findings(
                 "cause": best.cause.id,
                 "cause_confidence": None
                 if best.cause.id == "unexplained"
-                else round(min(float(of_cause[best.cause.id][position]), cap), 2),
+                else round(min(float(of_cause[best.cause.id][position]), CAP_INFERENCE), 2),
                 "emitter": _emitter(ending, best) if named else "unknown",
                 "proof": proof if named else None,
                 "harmless": _harmless(ending, best.cause),
