@@ -67,8 +67,10 @@ def _introduction(score: Score, cases: Sequence[Case], family: Mapping[str, str]
     return (
         f"How often the analyzer is right on this corpus: {len(cases)} cases in {len(set(family.values()))} families, {sum(sizes)} labelled "
         "connections, each asked about at every capture point alone and with the captures of both ends, without the logs and with them. "
-        "A view is *decidable* where the packets settle who sent the reset; elsewhere the right answer is to abstain, and a right name is a "
-        f"guess. *Certain* is a confidence of {scoring.CERTAIN} or more. Intervals hold 95 % of the corpora that one gets by drawing families "
+        "A view is *decidable* where the packets settle who sent the reset ([the rule](README.md#when-a-view-decides-who-sent-a-reset)); elsewhere "
+        "the right answer is to abstain, and a right name is a guess. The analyzer names nobody without the marks that this rule lists, so how "
+        "often it abstains shows that the rule is kept, not that it holds on other networks. "
+        f"*Certain* is a confidence of {scoring.CERTAIN} or more. Intervals hold 95 % of the corpora that one gets by drawing families "
         "of cases anew (twins err together); where nothing was missed they end at the rule of three. Cases differ in size (the largest has "
         f"{max(sizes)} connections), so the last column gives each family one vote. What the numbers do not say: one Linux "
         "kernel plays all machines ([what that leaves unproven](README.md#what-cannot-be-built-here)), and the analyzer's weights were set by "

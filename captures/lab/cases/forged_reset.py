@@ -26,7 +26,7 @@ def play(lab: Lab, **listen: str) -> None:
             victim,
             reset_by="middlebox",
             cause="injected_reset",
-            decidable_at=("client", "router", "server", "both"),
+            decidable_at=("client", "router", "both"),
             must_not=(Claim(reset_by="server"), Claim(reset_by="client", at="client")),
             log_lines=(TiedLine("postgresql.log", "connection to client lost"),),
             at={

@@ -23,7 +23,7 @@ SERVER_KEEPALIVE_SECONDS = 8
 
 
 def play(lab: Lab) -> None:
-    rest_and_return(lab, decidable_at=("client", "router", "server", "both"))
+    rest_and_return(lab, decidable_at=("client", "router", "both"))
 
 
 def rest_and_return(lab: Lab, decidable_at: tuple[str, ...]) -> None:

@@ -11,4 +11,4 @@ NETWORK = Network(routers=3, ipv6=True)
 
 
 def play(lab: Lab) -> None:
-    rest_and_return(lab, decidable_at=("client", "router", "server", "both"))
+    rest_and_return(lab, decidable_at=("client", "router", "both"))

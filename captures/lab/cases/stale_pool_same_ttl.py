@@ -8,4 +8,4 @@ from captures.lab.lab import Lab
 
 
 def play(lab: Lab) -> None:
-    rest_and_return(lab, decidable_at=("router", "server", "both"))
+    rest_and_return(lab, decidable_at=("router", "both"))
