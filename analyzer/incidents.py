@@ -160,6 +160,8 @@ def _sentence(same: list[Any], title: Sentence) -> Sentence:
     first, told = same[0], {"n": len(same), "ends": _ends(same), "title": title}
     if first.kind == "silence":
         return say("{n} connections {ends} died in silence: {title}.", **told)
+    if first.kind != "reset":
+        return say("{n} connections {ends} ended without a reset: {title}.", **told)
     return {
         "client": say("{n} connections {ends} were reset by the client: {title}.", **told),
         "server": say("{n} connections {ends} were reset by the server: {title}.", **told),

@@ -248,6 +248,10 @@ CONNECTIONS = _table(
     timestamps=_c("boolean", "TCP timestamps negotiated; null without both SYNs"),
     longest_gap_survived=_c("Float64", "longest silence after which both directions spoke again", "s"),
     unanswered=_c("boolean", "the last data, SYN or FIN was sent again and never acknowledged by the end of the capture"),
+    closed_by=_c("string", "'client' or 'server': the end whose FIN came first; null without a FIN"),
+    spoke_last=_c("string", "'client' or 'server': whose payload was last before that FIN (or at all); null without payload"),
+    said_last=_c("Int64", "payload of that end since the other one had spoken", "bytes"),
+    spoken_to=_c("boolean", "the other end sent payload after that FIN; null without a FIN"),
     ended=_c("string", "'well', 'reset', 'silence' (unanswered) or 'open' (nothing said it ended)"),
 )
 
@@ -343,8 +347,8 @@ ENDINGS = _table(
     "ENDINGS",
     "one connection life that ended badly, with the facts of its first effective reset (section B.1 of the fact base)",
     # identity
-    ending=_c("string", "identity, 'r1', 'r2' … in time order; 's1' … for silences"),
-    kind=_c("string", "'reset', 'silence', 'fin_midway' or 'log_only'"),
+    ending=_c("string", "identity, 'r1', 'r2' … in time order; 's1' … for silences, 'f1' … for what ended with a FIN"),
+    kind=_c("string", "'reset', 'silence', 'fin_midway' (a FIN in mid-work) or 'log_only' (in order or still open, but a log says that it broke)"),
     point=_c("string", "capture point whose facts are judged"),
     capture=_c("string", "file of the reset"),
     frame=_c("Int64", "frame of the reset; of the last packet for a silence"),

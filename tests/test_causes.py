@@ -77,6 +77,11 @@ LOADED = {
     "peer_bytes_since_sender_data": 50, "server_log_events": "out_of_memory,rejected",
 }  # fmt: skip
 
+CLOSED = {
+    "kind": "fin_midway", "apparent_sender": "client", "sender_fin": True, "both_fins_acked": True, "unacked_sender": 0, "unacked_peer": 0,
+    "request_unanswered": False, "transaction_open": False, "stage": "closing",
+}  # fmt: skip
+
 MUST_FIND: dict[str, dict[str, Any]] = {
     "accept_queue_overflow": QUEUE,
     "keep_alive_race": CROSSED,
@@ -100,6 +105,8 @@ MUST_FIND: dict[str, dict[str, Any]] = {
     "nat_state_mismatch": ORPHAN,
     "relayed_reset": PROXY,
     "server_overload": LOADED,
+    "closed_midway": {**CLOSED, "transaction_open": True},
+    "orderly_close": {**CLOSED, "kind": "log_only", "server_log_events": "reset_received"},
 }
 
 # cause -> facts on which another one must be found
@@ -121,6 +128,8 @@ MUST_NOT: dict[str, tuple[dict[str, Any], str]] = {
     "challenge_ack": ({**SYN_BY_ACK, "same_ports_ended": "well", "since_same_ports": 12.0}, "port_reuse"),
     "nat_state_mismatch": ({**BARE, "idle_gap": 0.2, "sender_bytes": 10}, "connection_state_lost"),
     "relayed_reset": (LIVE, "abortive_close"),
+    "closed_midway": ({**CLOSED, "kind": "log_only", "server_log_events": "closed,reset_received"}, "orderly_close"),
+    "orderly_close": ({**CLOSED, "request_unanswered": None, "transaction_open": None, "server_log_events": "unexpected_end"}, "closed_midway"),
     "server_overload": ({**LIVE, "handshake_slowdown": 1.0, "syn_retries": 0, "opening_burst": 1.0, "same_moment": 0}, "abortive_close"),
 }  # fmt: skip
 

@@ -48,7 +48,8 @@ def test_every_column_of_a_complete_connection() -> None:
         "client_bytes": 100, "server_bytes": 300, "client_fin": True, "server_fin": True,
         "client_resets": 0, "server_resets": 0, "client_ttl": 64, "server_ttl": 64, "client_syn_ttl": 64, "server_syn_ttl": 64,
         "client_rtt": pytest.approx(0.001), "server_rtt": pytest.approx(0.010), "timestamps": False,
-        "longest_gap_survived": pytest.approx(5.0), "unanswered": False, "ended": "well",
+        "longest_gap_survived": pytest.approx(5.0), "unanswered": False, "closed_by": "client", "spoke_last": "server", "said_last": 300,
+        "spoken_to": False, "ended": "well",
     }  # fmt: skip
 
 

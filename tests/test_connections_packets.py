@@ -1,5 +1,7 @@
 """Pass 2: which packets are kept, and what is said of each."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +16,10 @@ BAD = [*PAIR.opening(), PAIR.c("R", 1, at=1)]
 
 
 def told(*packets: object, ids: object = None) -> pd.DataFrame:
+    """PACKETS of all these connections, however they ended, or of those that are asked for."""
     story = rows(*packets)
-    return second_pass(folded(story), story, ids=ids)
+    traffic = folded(story)
+    return second_pass(traffic, story, ids=traffic.connections["connection"] if ids is None else ids)
 
 
 def test_every_column_of_a_packet() -> None:
@@ -51,19 +55,89 @@ def test_every_column_of_a_packet() -> None:
     assert {name: [None if pd.isna(v) else v for v in table[name]] for name in expected} == expected
 
 
-def test_by_default_what_did_not_end_well_and_what_was_reset_is_kept() -> None:
-    well, still_open, late = Pair(cport=1), Pair(cport=2), Pair(cport=3)
+def chosen(*packets: object, named: Any = frozenset()) -> list[int]:
+    """The connections whose packets are kept when nobody asks for particular ones."""
+    traffic = folded(rows(*packets))
+    wanted = connections.wanted(traffic, named=named)
+    return sorted(wanted.spans["connection"].tolist())
 
-    def close(pair: Pair) -> list:
-        return [pair.c("FA", 1, 1, at=1), pair.s("FA", 1, 2, at=1), pair.c("A", 2, 2, at=1)]
 
-    packets = told(
-        well.opening(), close(well), still_open.opening(), late.opening(), close(late), late.c("R", 2, at=9), BAD
+def close(pair: Pair, first: str = "c", at: float = 1, **last: int) -> list:
+    """Both ends close, one of them first."""
+    mine, yours = (pair.c, pair.s) if first == "c" else (pair.s, pair.c)
+    own, other = last.get("own", 1), last.get("other", 1)
+    return [mine("FA", own, other, at=at), yours("FA", other, own + 1, at=at), mine("A", own + 1, other + 1, at=at)]
+
+
+def test_by_default_what_was_reset_or_died_in_silence_is_kept() -> None:
+    well, still_open, late, mute = Pair(cport=1), Pair(cport=2), Pair(cport=3), Pair(cport=4)
+    silence = [*mute.opening(), *(mute.c("PA", 1, 1, 5, at=1 + 3 * i, ip_id=i) for i in range(3))]
+    story = (
+        well.opening(),
+        close(well),
+        still_open.opening(),
+        late.opening(),
+        close(late),
+        late.c("R", 2, at=9),
+        silence,
+        BAD,
     )
-    assert packets["connection"].unique().tolist() == [2, 3, 4]
-    assert packets["connection"].value_counts().to_dict() == {2: 3, 3: 7, 4: 4}
+    assert chosen(*story) == [3, 4, 5]
+    packets = second_pass(folded(rows(*story)), rows(*story))
+    assert packets["connection"].value_counts().to_dict() == {3: 7, 4: 6, 5: 4}
     assert told(well.opening(), BAD, ids=[1])["connection"].unique().tolist() == [1]
     assert told(well.opening(), ids=[99]).empty
+
+
+REQUEST = PAIR.c("PA", 1, 1, 200, at=0.5)
+ANSWER = PAIR.s("PA", 1, 201, 90, at=0.6)
+
+
+@pytest.mark.parametrize(
+    ("what", "pair", "story", "kept"),
+    [
+        ("the server closes on a request", PAIR, [REQUEST, *close(PAIR, "s", own=1, other=201)], True),
+        ("the client gives up on its request", PAIR, [REQUEST, *close(PAIR, "c", own=201, other=1)], True),
+        ("a half-close that is answered", PAIR,
+         [PAIR.c("PFA", 1, 1, 200, at=0.5), PAIR.s("PA", 1, 202, 90, at=0.6), PAIR.s("FA", 91, 202, at=0.7), PAIR.c("A", 202, 92, at=0.7)], False),
+        ("all was answered", PAIR, [REQUEST, ANSWER, *close(PAIR, "s", own=91, other=201)], False),
+        ("a goodbye, and the server closes", PAIR, [REQUEST, ANSWER, PAIR.c("PA", 201, 91, 5, at=0.8), *close(PAIR, "s", own=91, other=206)], False),
+        ("a request is sent again, not said twice", PAIR,
+         [PAIR.c("PA", 1, 1, 40, at=0.5, ip_id=1), PAIR.c("PA", 1, 1, 40, at=0.9, ip_id=2), *close(PAIR, "s", own=1, other=41)], False),
+    ],
+)  # fmt: skip
+def test_a_close_on_something_unanswered_is_looked_at(what: str, pair: Pair, story: list, kept: bool) -> None:
+    assert chosen(pair.opening(), *story) == ([1] if kept else []), what
+
+
+def test_a_client_of_postgresql_that_leaves_without_a_goodbye_is_looked_at() -> None:
+    for port, kept in ((5432, [1]), (80, [])):
+        pair = Pair(sport=port)
+        story = [
+            pair.opening(),
+            pair.c("PA", 1, 1, 200, at=0.5),
+            pair.s("PA", 1, 201, 90, at=0.6),
+            close(pair, "c", own=201, other=91),
+        ]
+        assert chosen(*story) == kept
+
+
+def test_what_a_log_names_is_looked_at() -> None:
+    pair = Pair(sport=80)
+    story = [pair.opening(), close(pair)]
+    assert chosen(*story, named={(pair.client, pair.cport)}) == [1]
+    assert chosen(*story, named={(pair.server, pair.sport)}) == []  # its roles are known: that is the server's end
+
+
+def test_quiet_closes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.connections.selecting.QUIET_LIMIT", 3)
+    story = []
+    for port in range(1, 12):
+        pair = Pair(cport=port)
+        story += [pair.opening(), pair.c("PA", 1, 1, 200, at=0.5), close(pair, "s", own=1, other=201)]
+    wanted = connections.wanted(folded(rows(*story)))
+    assert wanted.spans["connection"].tolist() == [1, 6, 11]
+    assert "Of 11 connections" in wanted.notices[0].sentence
 
 
 def test_the_lives_of_one_pair_are_told_apart() -> None:
@@ -90,14 +164,15 @@ def test_the_window_shrinks_where_very_many_are_wanted() -> None:
     talk = [PAIR.c("PA", 1 + i, 1, 1, at=1 + i / 100, ip_id=i) for i in range(900)]
     story = rows(PAIR.opening(), talk)
     traffic = folded(story)
-    assert connections.wanted(traffic, rows_limit=HEAD + BEFORE + AFTER).notices == ()
-    wanted = connections.wanted(traffic, rows_limit=HEAD + BEFORE)
+    every = traffic.connections["connection"]
+    assert connections.wanted(traffic, every, rows_limit=HEAD + BEFORE + AFTER).notices == ()
+    wanted = connections.wanted(traffic, every, rows_limit=HEAD + BEFORE)
     packets = connections.packets(wanted, [("a", connections.select(wanted, 0, story), None)])
     assert packets["frame"].tolist() == [*range(1, HEAD + 1), *range(903 - BEFORE // 2 + 1, 904)]
     assert [notice.level for notice in wanted.notices] == ["info"] and f"last {BEFORE // 2} packets" in wanted.notices[
         0
     ].sentence
-    assert connections.wanted(traffic, rows_limit=0).before == LEAST_BEFORE
+    assert connections.wanted(traffic, every, rows_limit=0).before == LEAST_BEFORE
 
 
 def test_stream_numbers_of_each_file() -> None:

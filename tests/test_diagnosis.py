@@ -23,7 +23,7 @@ CONTRACT = {
     "unread_data_at_close", "data_after_close", "keep_alive_race", "idle_timeout", "idle_timeout_notified", "connection_state_lost",
     "process_exit", "host_restart", "keepalive_timeout", "retransmission_timeout", "path_mtu_black_hole", "injected_reset", "tls_failure",
     "protocol_error", "protocol_mismatch", "server_timeout", "server_shutdown", "client_cancel", "port_reuse", "challenge_ack",
-    "nat_state_mismatch", "relayed_reset", "server_overload", "late_reset", "unexplained",
+    "nat_state_mismatch", "relayed_reset", "server_overload", "late_reset", "closed_midway", "orderly_close", "unexplained",
 }  # fmt: skip
 
 

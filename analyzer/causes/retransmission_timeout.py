@@ -1,12 +1,23 @@
 """Nothing came back any more; the sender gave up without a word."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from __future__ import annotations
+
+import pandas as pd
+
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, log_says
+
+
+def _no_end_seen(e: pd.DataFrame) -> pd.Series[bool]:
+    """True for a connection that died in silence here, or at a place that this capture does not show and that a log tells of."""
+    told = all_of(~e["sender_fin"], log_says(e, "any", "timed_out").fillna(False))
+    return known(any_of(e["kind"] == "silence", told), e["kind"].isin(["silence", "log_only"]))
+
 
 CAUSE = Cause(
     id="retransmission_timeout",
     title="died in silence: what was sent again and again was never acknowledged",
     origins=("none",),
-    kinds=("silence",),
+    kinds=("silence", "log_only"),
     mechanism=(
         "Payload, a SYN or a FIN was retransmitted with growing pauses and never acknowledged. Linux gives up after tcp_retries2 (about 15 "
         "minutes) or TCP_USER_TIMEOUT and sends nothing; the local program reads ETIMEDOUT (tcp_write_timeout). No reset exists to be found."
@@ -17,6 +28,8 @@ CAUSE = Cause(
     ),
     confirm="A capture at the other end shows whether the retransmissions arrive; `nstat -az TcpExtTCPAbortOnTimeout` rises on the sender.",
     signs=(
+        Sign("no_end_seen", "the capture shows neither a FIN nor a reset: it repeats in vain, or a log says that it timed out", _no_end_seen, 0,
+             source="RFC 9293 3.8.3", needed=True),
         Sign("sent_again", "{sender} sent the same again {sender_retransmissions} times without an answer",
              lambda e: e["sender_retransmissions"] >= 2, 12, -6, source="CAUSE-18"),
         Sign("only_large", "only segments of {lost_segment} bytes were lost; the largest that arrived had {largest_delivered}",

@@ -211,6 +211,11 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
     c, client, server = ends.connections, ends.client, ends.server
     count = len(c)
     ended, asked, asked_known = _ended(ends, last)
+
+    def side_of(end: Array) -> Array:
+        """0 where that end is the client, 1 the server, -1 (the last choice: none) where there is no such end."""
+        return np.where(end < 0, -1, (end != ends.client_end).astype(np.int64))
+
     names = list(state.files.values())
     numbers = np.array(list(state.files), np.int64)
     letters = list(map(zeek.history, c["history"].tolist(), c["letter_count"].tolist(), ends.client_end.tolist()))
@@ -256,6 +261,10 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
             "timestamps": booleans((client["syn_timestamps"] > 0) & (server["syn_timestamps"] > 0), both_syns),
             "longest_gap_survived": seconds(c["survived"], c["survived"] > 0),
             "unanswered": booleans(asked, asked_known),
+            "closed_by": strings(("client", "server"), side_of(c["fin_from"])),
+            "spoke_last": strings(("client", "server"), side_of(c["spoke_last"])),
+            "said_last": integers(c["said"], c["spoke_last"] >= 0),
+            "spoken_to": booleans(c["spoken_to"], c["fin_from"] >= 0),
             "ended": strings(("well", "reset", "silence", "open"), ended),
         }
     )

@@ -402,6 +402,8 @@ def clear_connection(c: Any, tuple_row: Any, end: int, s: Any, stream: Any, file
     c.first_from = end
     c.syn_from = -1
     c.syn_ack_from = -1
+    c.fin_from = -1
+    c.spoke_last = -1
 
 
 @compiled
@@ -421,6 +423,21 @@ def note_time(c: Any, end: int, s: Any) -> None:
         if c.spoke == 3:
             c.survived = c.quiet
             c.quiet = 0
+
+
+@compiled
+def note_words(c: Any, end: int, s: Any, kind: int) -> None:
+    """Who spoke last before the first FIN, how much, and whether the end that closed was still spoken to."""
+    if kind == NEW and s.length > 0:
+        if c.fin_from < 0:
+            if c.spoke_last != end:
+                c.spoke_last = end
+                c.said = 0
+            c.said += s.length
+        elif c.fin_from != end:
+            c.spoken_to = True
+    if s.flags & FIN and c.fin_from < 0:
+        c.fin_from = end
 
 
 @compiled
@@ -664,6 +681,7 @@ def fold_segments(
             if flags & ACK:
                 acknowledged(other, s)
             note_handshake(c, end, s, own, other)
+            note_words(c, end, s, kind)
             if flags & SYN == 0:
                 own.ttl = s.ttl
         note_history(c, end, s, kind, other.fin)

@@ -71,7 +71,11 @@ CONNECTION = np.dtype(
         ("first_from", np.int8),  # end that sent the first packet
         ("syn_from", np.int8),  # end that sent the first SYN; -1 none
         ("syn_ack_from", np.int8),
+        ("fin_from", np.int8),  # end that sent the first FIN; -1 none
+        ("spoke_last", np.int8),  # end whose new payload was last before that FIN; -1 none
         ("handshake", np.bool_),
+        ("spoken_to", np.bool_),  # the other end sent new payload after that FIN
+        ("said", np.int64),  # payload bytes of `spoke_last` since the other end spoke
     ],
     align=True,
 )

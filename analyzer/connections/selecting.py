@@ -6,7 +6,7 @@ Never here: which connections deserve a second look beyond the default (endings'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analyzer.connections import layout
+from analyzer.connections.candidates import may_have_died
 from analyzer.connections.closing import Traffic
 from analyzer.connections.columns import booleans, integers, strings, times
 from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
@@ -23,6 +24,7 @@ from analyzer.language import say
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT, TUNNELS
 
 Array = npt.NDArray[Any]
+Endpoint = tuple[str, int]
 
 # The window of one connection, in frames. One 10 GB connection must not break the memory promise (120 bytes a frame).
 HEAD = 8  # the handshake with a retry, and the first request: options, initial numbers, round trips
@@ -31,6 +33,7 @@ AFTER = 60  # after it: copies, late data, the other end's answer
 LEAST_BEFORE = (
     50  # where very many connections are wanted, `before` shrinks to this: retransmissions of minutes still show
 )
+QUIET_LIMIT = 1_000  # connections of one capture point that are looked at although they were neither reset nor silent
 ROWS_LIMIT = 2_000_000  # kept packets of one capture point, about 1 GB as PACKETS
 
 _TUNNELS = [  # by the bits of SEGMENT.tunnel
@@ -67,7 +70,13 @@ class Selection:
     marks: Array
 
 
-def wanted(traffic: Traffic, ids: Iterable[int] | None = None, *, rows_limit: int = ROWS_LIMIT) -> Wanted:
+def wanted(
+    traffic: Traffic,
+    ids: Iterable[int] | None = None,
+    *,
+    named: Set[Endpoint] = frozenset(),
+    rows_limit: int = ROWS_LIMIT,
+) -> Wanted:
     """Prepare pass 2 over the files of one capture point.
 
     Parameters
@@ -75,14 +84,19 @@ def wanted(traffic: Traffic, ids: Iterable[int] | None = None, *, rows_limit: in
     traffic : Traffic
         What `close` returned for this point.
     ids : CONNECTIONS.connection values, optional
-        Default: all that did not end well, and all with a reset. Numbers of other points are ignored.
+        Default: all that were reset or died in silence, and a bounded number of those that may have died without either.
+        Numbers of other points are ignored.
+    named : set of (address, port)
+        Ends that a log speaks of: their connections are wanted too, however they ended.
     rows_limit : int
         Packets that may be kept, about. Beyond it each connection's window shrinks, and a notice says so.
     """
     table = traffic.connections
+    more: tuple[Notice, ...] = ()
     if ids is None:
-        bad = (table["ended"] != "well") | (table["client_resets"] > 0) | (table["server_resets"] > 0)
-        chosen = np.flatnonzero(bad.to_numpy(bool))
+        bad = table["ended"].isin(["silence", "reset"]).to_numpy(bool)
+        also, more = _bounded(table, ~bad & (may_have_died(table) | _named(table, named)).to_numpy(bool))
+        chosen = np.flatnonzero(bad | also)
     else:
         chosen = np.flatnonzero(table["connection"].isin(list(ids)).to_numpy(bool))
     index = traffic.index
@@ -121,8 +135,28 @@ def wanted(traffic: Traffic, ids: Iterable[int] | None = None, *, rows_limit: in
         stream_ends=np.searchsorted(streams["tuple"], pairs, "right"),
         files=_files(spans),
         before=before,
-        notices=notices,
+        notices=(*more, *notices),
     )
+
+
+def _named(table: pd.DataFrame, named: Set[Endpoint]) -> pd.Series[bool]:
+    """Whether an end of each connection is named; the server's counts only where the roles are guessed."""
+    if not named:
+        return pd.Series(False, index=table.index)
+    by_client = [end in named for end in zip(table["client_ip"], table["client_port"], strict=True)]
+    by_server = [end in named for end in zip(table["server_ip"], table["server_port"], strict=True)]
+    return pd.Series(by_client) | (pd.Series(by_server) & ~table["roles_known"].fillna(False).astype(bool))
+
+
+def _bounded(table: pd.DataFrame, chosen: Array) -> tuple[Array, tuple[Notice, ...]]:
+    """At most QUIET_LIMIT of the chosen connections, spread over all of them, and the notice that says so."""
+    rows = np.flatnonzero(chosen)
+    if len(rows) <= QUIET_LIMIT:
+        return chosen, ()
+    kept = np.zeros(len(chosen), bool)
+    kept[rows[np.linspace(0, len(rows) - 1, QUIET_LIMIT).astype(np.int64)]] = True
+    sentence = f"Of {len(rows):,} connections that closed with a request unanswered or without a goodbye, {QUIET_LIMIT:,} were looked at closely."
+    return kept, (Notice("info", str(table["point"].iloc[0]), "", sentence),)
 
 
 def _window(pivot: Array, total: Array, rows_limit: int) -> tuple[int, tuple[Notice, ...]]:

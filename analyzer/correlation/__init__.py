@@ -14,9 +14,11 @@ import pandas as pd
 
 from analyzer.correlation.clocks import estimate_clocks
 from analyzer.correlation.leftovers import unmatched_lines
-from analyzer.correlation.ties import tie_lines
+from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
 from analyzer.correlation.wire import Wire, prepare_lines
 from analyzer.schema import CLOCKS, MATCHES, UNMATCHED_LOG_LINES
+
+__all__ = ["Correlation", "correlate", "named_ends", "spoken_of"]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ANY = frozenset({"reset", "silence", "fin_midway"})
+# Kinds of ENDINGS that ended with a FIN, or not at all as far as the capture goes: only a line that names the connection reports those.
+QUIET = frozenset({"fin_midway", "log_only"})
+ANY = frozenset({"reset", "silence"}) | QUIET
 
 
 @dataclass(frozen=True)
 class Rule:
     """How an event stands to an ending.
 
-    kinds      ENDINGS.kind that it can report
+    kinds      ENDINGS.kind that it can report: QUIET ones only by name
     reset      'toward': a reset toward the writer came before the line; 'from': one of the writer's own address did;
                'any': if there is a reset, the line is measured against it
     precedes   the line may come long before the reset: it says why the writer closed
@@ -33,7 +35,7 @@ _RESET = frozenset({"reset"})
 
 # opened, authenticated, started, request, detail and closed_locally are not here: they explain no ending.
 RULES: dict[str, Rule] = {
-    "reset_received": Rule(_RESET, "toward", alone=True, speaks=True),
+    "reset_received": Rule(_RESET | QUIET, "toward", alone=True, speaks=True),
     "refused": Rule(_RESET, "toward", alone=True, speaks=True),
     "reset_or_eof": Rule(ANY, alone=True, speaks=True),
     "broken_pipe": Rule(ANY, alone=True, speaks=True),

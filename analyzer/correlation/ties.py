@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.correlation.assignment import assign, candidates
-from analyzer.correlation.rules import RULES
+from analyzer.correlation.rules import QUIET, RULES, SPEAKING
 from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, Wire
 from analyzer.language import N_, say
 
@@ -47,6 +47,21 @@ def tie_lines(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     out["time"] = pd.to_datetime(out["time"].astype("int64"), utc=True)
     out["lag"] = out["lag"].astype(float) / SECOND
     return out.sort_values(["row", "ending"], ignore_index=True)
+
+
+def named_ends(lines: pd.DataFrame) -> set[tuple[str, int]]:
+    """The ends (address, port) of connections that LOG_LINES speak of as broken: pass 2 looks at these, however they ended."""
+    speaking = lines[lines["event"].isin(SPEAKING) & lines["client_ip"].notna() & lines["client_port"].notna()]
+    return {(str(ip), int(port)) for ip, port in zip(speaking["client_ip"], speaking["client_port"], strict=True)}
+
+
+def spoken_of(matches: pd.DataFrame) -> dict[str, set[str]]:
+    """Ending -> the events of its lines in MATCHES that speak of a broken connection; endings without such a line have no place."""
+    out: dict[str, set[str]] = {}
+    for ending, event in zip(matches["ending"], matches["event"], strict=True):
+        if event in SPEAKING:
+            out.setdefault(ending, set()).add(event)
+    return out
 
 
 def life_of(lines: pd.DataFrame, wire: Wire, point: str) -> pd.DataFrame:
@@ -145,7 +160,8 @@ def _measured(pairs: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     pairs = pairs.assign(until=pairs["time"] + pairs["tolerance"])
     wanted = last_reset(pairs, wire, "ending", direction)
     either = last_reset(pairs, wire, "ending", pd.Series(pd.NA, index=pairs.index, dtype="boolean"))
-    needs = pairs["reset"].isin(["toward", "from"])
+    quiet = pairs["kind"].isin(QUIET)
+    needs = pairs["reset"].isin(["toward", "from"]) & ~quiet
     measure = wanted.where(wanted != NO_TIME, either).where(~pairs["precedes"].astype(bool), pairs["t_ending"])
     measure = measure.where(measure != NO_TIME, pairs["t_ending"])
     kind = pd.Series(
@@ -154,7 +170,8 @@ def _measured(pairs: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         dtype=bool,
     )
     lag = pairs["time"] - measure
-    in_time = lag <= LATEST
+    # a line about the end of a connection that went on afterwards is about something else
+    in_time = (lag <= LATEST) & (~quiet | (lag >= -(pairs["tolerance"] + OUTBURST)))
     return pairs.assign(lag=lag)[kind & (~needs | (wanted != NO_TIME)) & in_time]
 
 
@@ -177,8 +194,9 @@ def _targets(wire: Wire) -> pd.DataFrame:
     resets = wire.resets.dropna(subset=["ending"]).drop_duplicates(["ending", "from_client"])[
         ["ending", "from_client", "t"]
     ]
-    merged = wire.endings.drop(columns="t").merge(resets, on="ending")
-    quiet = wire.endings[~wire.endings["ending"].isin(merged["ending"])].assign(from_client=None)
+    endings = wire.endings[~wire.endings["kind"].isin(QUIET)]
+    merged = endings.drop(columns="t").merge(resets, on="ending")
+    quiet = endings[~endings["ending"].isin(merged["ending"])].assign(from_client=None)
     return (
         pd.concat([merged, quiet], ignore_index=True)
         .astype({"from_client": "boolean", "t": "int64"})

@@ -238,7 +238,7 @@ _READ = (
     "ending", "kind", "apparent_sender", "sender", "peer", "client", "server", "client_ip", "server_ip", "server_port", "roles_known",
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
-    "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger",
+    "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger", "sender_fin", "client_log_events", "server_log_events",
 )  # fmt: skip
 
 
@@ -265,6 +265,9 @@ def _emitter(ending: Any, best: Hypothesis) -> str:
 
 def _harmless(ending: Any, cause: Cause) -> bool | None:
     """Tell whether nothing was lost: all payload acknowledged both ways and nothing outstanding, a probe, or a late or ineffective reset."""
+    if ending.kind == "fin_midway" and cause.id != "orderly_close":
+        told = "unexpected_end" in f"{ending.client_log_events} {ending.server_log_events}"
+        return False if ending.request_unanswered or ending.transaction_open or told else None
     if cause.harmless or ending.both_fins_acked or ending.ineffective:
         return True
     if ending.kind != "reset" or cause.id in ("connection_refused", "firewall_reject"):
@@ -293,6 +296,11 @@ _RESET = {
     "server": N_("The server {sender} reset the connection to {peer} ({sure}): {title}."),
     "": N_("{sender} reset the connection to {peer} ({sure}): {title}."),
 }
+_CLOSED = {
+    "client": N_("The client {sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
+    "server": N_("The server {sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
+    "": N_("{sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
+}
 
 
 def finding_sentence(ending: Any, finding: Any) -> str:
@@ -306,6 +314,14 @@ def finding_sentence(ending: Any, finding: Any) -> str:
         )  # fmt: skip
     role = ending.apparent_sender if ending.roles_known else ""
     sender = say(_ENDS[role], address=ending.sender)
+    if ending.kind != "reset":
+        if ending.sender_fin:
+            return say(_CLOSED[role], sender=ending.sender, **told)
+        return say(
+            "The capture shows no end of the connection {client} – {server}, neither a FIN nor a reset: {title}.",
+            **told,
+            **ends,
+        )
     if finding.reset_by == "undetermined":
         return say(
             "A reset with the address of {sender} ended the connection to {peer}; the evidence does not decide who sent it. On the wire: {title}.",

@@ -16,11 +16,14 @@ import pandas as pd
 from analyzer import schema
 from analyzer.endings import openings, population
 from analyzer.endings.answers import first_effective
-from analyzer.endings.exchange_facts import aftermath, exchange_facts, silence_facts
+from analyzer.endings.exchange_facts import aftermath, exchange_facts
 from analyzer.endings.life import Context, Life, lives
 from analyzer.endings.packet_facts import packet_facts
 from analyzer.endings.patterns import pattern_facts
+from analyzer.endings.quiet import close_facts, settle, silence_facts
 from analyzer.schema import SYN
+
+__all__ = ["Payload", "endings", "renumber", "settle"]
 
 Payload = Callable[[str, int, int], bytes]
 
@@ -33,14 +36,16 @@ def endings(
     coverage: pd.DataFrame,
     payload: Payload | None = None,
 ) -> pd.DataFrame:
-    """Return ENDINGS for one capture point, in time order, ids 'POINT/r1' … for resets and 'POINT/s1' … for silences.
+    """Return ENDINGS for one capture point, in time order, ids 'POINT/r1' … for resets, 'POINT/s1' … for silences, 'POINT/f1' … for the rest.
+
+    A connection that ended in neither way is there because it may have died without either: its kind is 'log_only' until `settle` decides.
 
     `payload(capture, offset, length)` reads the bytes that a reset carries (some devices name themselves there); without it
     they stay unseen. Connections that pass 2 did not keep have no row.
     """
     known = connections.set_index("connection")
     columns = ("client_ip", "client_port", "server_ip", "server_port", "client_rtt", "server_rtt", "timestamps",
-               "roles_known", "handshake", "ended", "first", "client_resets", "server_resets", "unanswered", "point")  # fmt: skip
+               "roles_known", "handshake", "ended", "client_resets", "server_resets", "point")  # fmt: skip
     records = {
         int(c): dict(zip(columns, row, strict=True))
         for c, row in zip(known.index, known[list(columns)].itertuples(index=False), strict=True)
@@ -51,9 +56,7 @@ def endings(
     for life in lives(packets):
         record = records.get(life.connection)
         if record is not None:
-            row = _row(life, record, ttls, local, payload)
-            if row is not None:
-                rows.append(row)
+            rows.append(_row(life, record, ttls, local, payload))
     if not rows:
         return schema.ENDINGS.empty()
     openings.add(rows, payload)
@@ -68,9 +71,8 @@ def endings(
 
 
 def _names(kind: pd.Series[str]) -> pd.Series[str]:
-    number = kind.groupby(kind == "silence").cumcount() + 1
-    letter = pd.Series(np.where(kind == "silence", "s", "r"), index=kind.index, dtype="string")
-    return letter + number.astype("string")
+    letter = kind.map({"reset": "r", "silence": "s", "fin_midway": "f", "log_only": "f"}).astype("string")
+    return letter + (letter.groupby(letter).cumcount() + 1).astype("string")
 
 
 def renumber(table: pd.DataFrame, *others: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
@@ -102,8 +104,8 @@ def _row(
     ttls: dict[str, int | None],
     local: dict[str, bool | None],
     payload: Payload | None,
-) -> dict[str, Any] | None:
-    """Return one row of ENDINGS as a dict, or None when this connection did not end badly."""
+) -> dict[str, Any]:
+    """Return one row of ENDINGS as a dict."""
     context = Context(
         rtt={True: _number(record["client_rtt"]), False: _number(record["server_rtt"])},
         host_ttl={True: ttls.get(record["client_ip"]), False: ttls.get(record["server_ip"])},
@@ -121,11 +123,12 @@ def _row(
         )
         facts |= aftermath(life, i, context)
         copies = int(record["client_resets"] or 0) + int(record["server_resets"] or 0) - 1
-    elif bool(record["unanswered"]) if not pd.isna(record["unanswered"]) else False:
+    elif record["ended"] == "silence":
         i, facts = silence_facts(life)
         kind, copies = "silence", 0
     else:
-        return None
+        i, facts = close_facts(life)
+        kind, copies = "log_only", 0
     if record["client_ip"] == record["server_ip"]:
         facts["loopback"] = None  # a connection of a host with itself belongs there
     from_client = bool(life.from_client[i])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from analyzer.endings.answers import find_trigger, kind, next_attempt
 from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack
-from analyzer.endings.patterns import loss_facts, syn_facts, unread_by_fin
+from analyzer.endings.patterns import unread_by_fin
 from analyzer.schema import ACK, FIN, RST, SYN
 
 # Round trips shorter than this are within the noise of schedulers and of capturing itself: nothing is too fast below it.
@@ -53,15 +53,15 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     facts["idle_gap"] = _idle_gap(life, i, trigger if answers else None)
     # payload and closing
     own_data, peer_data = own[life.length[own] > 0], peer[life.length[peer] > 0]
-    facts["sender_bytes"], facts["peer_bytes"] = _bytes(life, own), _bytes(life, peer)
+    facts["sender_bytes"], facts["peer_bytes"] = bytes_sent(life, own), bytes_sent(life, peer)
     facts["client_bytes"] = facts["sender_bytes"] if client else facts["peer_bytes"]
     facts["server_bytes"] = facts["peer_bytes"] if client else facts["sender_bytes"]
     facts |= _closing(life, i, own, peer, peer_data)
-    facts["stage"] = _stage(life, i, facts)
+    facts["stage"] = stage(life, i, facts)
     snd_nxt, peer_nxt = highest(life, own), highest(life, peer)
     acked_own, acked_peer = highest_ack(life, peer), highest_ack(life, np.append(own, i))
-    facts["unacked_sender"] = _outstanding(snd_nxt, acked_own)
-    facts["unacked_peer"] = _outstanding(peer_nxt, acked_peer)
+    facts["unacked_sender"] = outstanding(snd_nxt, acked_own)
+    facts["unacked_peer"] = outstanding(peer_nxt, acked_peer)
     last_own = int(own_data[-1]) if len(own_data) else -1
     fresh = peer_data[(peer_data > last_own) & ~life.keepalive[peer_data] & ~life.retransmission[peer_data]]
     facts["peer_bytes_since_sender_data"] = int(life.length[fresh].sum())
@@ -88,18 +88,19 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     facts["since_keepalive"] = life.seconds(i, int(run[-1])) if len(run) else None
     facts["zero_window"] = any(len(side) and int(life.window[side[-1]]) == 0 for side in (own, peer))
     facts["both_directions"] = bool(len(own) and len(peer))
-    facts["lossless"] = _lossless(life, i)
+    facts["lossless"] = lossless(life, i)
     return facts
 
 
-def _bytes(life: Life, indices: npt.NDArray[Any]) -> int:
+def bytes_sent(life: Life, indices: npt.NDArray[Any]) -> int:
     """Return the payload sent, by Wireshark's relative numbers: the first payload byte is number 1."""
     data = indices[(life.length[indices] > 0) & ~life.keepalive[indices]]
     known = data[life.relative_seq[data] != NONE]
     return int((life.relative_seq[known] + life.length[known]).max() - 1) if len(known) else 0
 
 
-def _outstanding(sent: int | None, acknowledged: int | None) -> int | None:
+def outstanding(sent: int | None, acknowledged: int | None) -> int | None:
+    """Return how many bytes of what was sent are not acknowledged; None where either is unknown."""
     return None if sent is None or acknowledged is None else max(distance(sent, acknowledged), 0)
 
 
@@ -121,18 +122,12 @@ def _closing(life: Life, i: int, own: npt.NDArray[Any], peer: npt.NDArray[Any], 
     facts: Facts = {
         "sender_fin": bool(len(own_fins)),
         "peer_fin": bool(len(peer_fins)),
-        "both_fins_acked": False,
         "peer_data_after_sender_fin": None,
         "since_sender_fin": None,
         "sender_fin_to_peer_data": None,
         "peer_acked_fin_first": None,
     }
-    if len(own_fins) and len(peer_fins):
-        of_own, of_peer = highest_ack(life, peer), highest_ack(life, np.append(own, i))
-        facts["both_fins_acked"] = bool(
-            of_own is not None and of_peer is not None
-            and distance(of_own, life.end(int(own_fins[-1]))) >= 0 and distance(of_peer, life.end(int(peer_fins[-1]))) >= 0
-        )  # fmt: skip
+    facts["both_fins_acked"] = fins_acknowledged(life, np.append(own, i), peer)
     if len(own_fins):
         fin = int(own_fins[0])
         later = unread_by_fin(life, fin, peer_data)
@@ -147,7 +142,20 @@ def _closing(life: Life, i: int, own: npt.NDArray[Any], peer: npt.NDArray[Any], 
     return facts
 
 
-def _stage(life: Life, i: int, facts: Facts) -> str:
+def fins_acknowledged(life: Life, own: npt.NDArray[Any], peer: npt.NDArray[Any]) -> bool:
+    """Tell whether both ends sent a FIN and had it acknowledged."""
+    own_fins, peer_fins = own[(life.flags[own] & FIN) != 0], peer[(life.flags[peer] & FIN) != 0]
+    if not len(own_fins) or not len(peer_fins):
+        return False
+    of_own, of_peer = highest_ack(life, peer), highest_ack(life, own)
+    return bool(
+        of_own is not None and of_peer is not None
+        and distance(of_own, life.end(int(own_fins[-1]))) >= 0 and distance(of_peer, life.end(int(peer_fins[-1]))) >= 0
+    )  # fmt: skip
+
+
+def stage(life: Life, i: int, facts: Facts) -> str:
+    """Return ENDINGS.stage for the packets before index i."""
     flags = life.flags[:i]
     if facts["sender_fin"] or facts["peer_fin"]:
         return "closing"
@@ -163,7 +171,7 @@ def _stage(life: Life, i: int, facts: Facts) -> str:
     return "syn" if ((flags & (SYN | ACK)) == SYN).any() else "established"
 
 
-def _lossless(life: Life, i: int) -> bool:
+def lossless(life: Life, i: int) -> bool:
     """Tell whether every acknowledged byte before the reset was seen: an ACK beyond it means that packets are missing."""
     for client in (True, False):
         indices = np.flatnonzero((life.from_client == client) & ~life.has(RST) & (np.arange(len(life)) < i))
@@ -213,57 +221,3 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
         "both_ends_reset": bool(crossing),
         "other_reset_frame": int(life.frame[others[0]]) if others else None,
     }
-
-
-def silence_facts(life: Life) -> tuple[int, Facts]:
-    """Return (the last packet of the end that spoke in vain, the facts of a connection that died without a reset).
-
-    That end plays the part of `sender`: the one with unacknowledged bytes, else the one that spoke last.
-    """
-    sides = {client: np.flatnonzero(life.from_client == client) for client in (True, False)}
-    client = bool(life.from_client[-1])
-    if not _waits(life, sides[client], sides[not client]) and _waits(life, sides[not client], sides[client]):
-        client = not client
-    own, peer = sides[client], sides[not client]
-    i = int(own[-1])
-    own_data, peer_data = own[life.length[own] > 0], peer[life.length[peer] > 0]
-    run = own[(own > _last_progress(life, peer)) & life.retransmission[own]]
-    before = int(run[0]) - 1 if len(run) else -1
-    facts: Facts = {
-        "duration": life.seconds(i, 0),
-        "sender_retransmissions": len(run),
-        "unacked_sender": _outstanding(highest(life, own), highest_ack(life, peer)),
-        "sender_bytes": _bytes(life, own),
-        "peer_bytes": _bytes(life, peer),
-        "since_peer_data": life.seconds(i, int(peer_data[-1])) if len(peer_data) else None,
-        "since_sender_data": life.seconds(i, int(own_data[-1])) if len(own_data) else None,
-        "syn_frames": int(((life.flags & (SYN | ACK)) == SYN).sum()),
-        "both_directions": bool(len(own) and len(peer)),
-        "ttl": int(life.ttl[i]),
-        "sender_fin": bool(life.has(FIN)[own].any()),
-        "peer_fin": bool(life.has(FIN)[peer].any()) if len(peer) else False,
-        "idle_gap": life.seconds(before, int(peer[peer < before][-1]))
-        if before >= 0 and (peer < before).any()
-        else None,
-        "lossless": _lossless(life, len(life)),
-    }
-    facts["client_bytes"] = facts["sender_bytes"] if client else facts["peer_bytes"]
-    facts["server_bytes"] = facts["peer_bytes"] if client else facts["sender_bytes"]
-    facts["stage"] = _stage(life, len(life), facts)
-    return i, facts | syn_facts(life, len(life)) | loss_facts(life, own, peer)
-
-
-def _waits(life: Life, own: npt.NDArray[Any], peer: npt.NDArray[Any]) -> bool:
-    """Tell whether this end had something unacknowledged under way."""
-    sent, acked = highest(life, own), highest_ack(life, peer)
-    return sent is not None and (acked is None or distance(sent, acked) > 0)
-
-
-def _last_progress(life: Life, peer: npt.NDArray[Any]) -> int:
-    """Return the index of the other end's packet that acknowledged most, first; -1 without any."""
-    best, at = None, -1
-    for i in map(int, peer):
-        ack = int(life.ack[i])
-        if ack >= 0 and (best is None or distance(ack, best) > 0):
-            best, at = ack, i
-    return at

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analyzer import correlation, diagnosis, incidents, schema, vantage
 from analyzer import logs as log_stage
-from analyzer.endings import renumber
+from analyzer.endings import renumber, settle
 from analyzer.errors import Notice
 from analyzer.pipeline.asked import (
     Paths,
@@ -27,9 +27,9 @@ from analyzer.pipeline.asked import (
     span_of,
     zone_of,
 )
-from analyzer.pipeline.joins import with_logs, with_next_log, with_words, words_of
+from analyzer.pipeline.joins import packets_of, with_logs, with_next_log, with_words, words_of
 from analyzer.pipeline.knowledge import cause_pages, format_pages, log_words, versions
-from analyzer.pipeline.survey import all_endings, look, on_one_clock
+from analyzer.pipeline.survey import all_endings, closer_look, first_look, on_one_clock
 from analyzer.pipeline.tables import stack
 from analyzer.result import Diagnosis
 
@@ -39,7 +39,6 @@ __all__ = [
     "analyze",
     "cause_pages",
     "format_pages",
-    "look",
     "recognised",
     "redact",
     "redact_frames",
@@ -98,7 +97,10 @@ def analyze(
     ip = None if host is None else address_of(host)
     tables, opened = open_given(logs)
 
-    survey, clocks = on_one_clock(look(points, progress, threads=threads))
+    surveyed, found = first_look(points, progress, threads=threads)
+    lines, log_notices, log_sources = read_given(tables, opened, zone, surveyed.captures)
+    named = correlation.named_ends(lines)
+    survey, clocks = on_one_clock(closer_look(surveyed, found, points, named, progress, threads=threads))
     everything = all_endings(survey)
     asked = only(everything, span, ip, port)
 
@@ -106,9 +108,8 @@ def analyze(
     seen = vantage.vantage(asked, survey.connections, survey.reset_frames, coverage)
     judged, sightings, legs = renumber(vantage.apply(asked, seen), seen.sightings, seen.legs)
 
-    lines, log_notices, log_sources = read_given(tables, opened, zone, survey.captures)
     words, packets, said = words_of(judged, survey, dissect, statements)
-    judged = with_words(judged, words)
+    judged = settle(with_words(judged, words))
     tied = correlation.correlate(
         judged,
         survey.connections,
@@ -118,11 +119,14 @@ def analyze(
         sightings=sightings,
         reference_point=str(coverage["point"].iloc[0]),
     )
-    judged = with_logs(judged, tied.matches)
+    judged, matches, sightings, legs = renumber(
+        settle(judged, correlation.spoken_of(tied.matches)), tied.matches, sightings, legs
+    )
+    judged = with_logs(judged, matches)
 
-    evidence, findings, crashed = diagnosis.diagnose(judged, tied.matches)
-    findings = with_next_log(findings, tied)
-    table = incidents.incidents(judged, findings, tied.matches)
+    evidence, findings, crashed = diagnosis.diagnose(judged, matches)
+    findings = with_next_log(findings, matches, tied.unmatched)
+    table = incidents.incidents(judged, findings, matches)
     return Diagnosis(
         captures=survey.captures,
         coverage=coverage,
@@ -130,12 +134,12 @@ def analyze(
         hosts=survey.hosts,
         gaps=survey.gaps,
         reset_frames=survey.reset_frames,
-        packets=packets,
+        packets=packets_of(packets, survey.connections, legs),
         endings=judged,
         sightings=sightings,
         legs=legs,
         log_lines=lines,
-        matches=tied.matches,
+        matches=matches,
         clocks=stack(schema.CLOCKS, [clocks, tied.clocks]),
         unmatched_log_lines=tied.unmatched,
         evidence=evidence,
@@ -190,7 +194,7 @@ def reset_frames(
 ) -> pd.DataFrame:
     """Return RESET_FRAMES: every frame with the RST flag, as `tshark -Y tcp.flags.reset==1` lists them. Pass 1 only."""
     points, _ = points_of(captures, at)
-    return look(points, progress, closer=False).reset_frames
+    return first_look(points, progress, closer=False)[0].reset_frames
 
 
 def recognised(files: Sequence[str], log_timezone: str | None = None) -> tuple[pd.DataFrame, list[Notice]]:

@@ -130,15 +130,17 @@ def only(endings: pd.DataFrame, span: Span, host: str | None, port: int | None) 
 
 def not_asked(everything: pd.DataFrame, judged: pd.DataFrame) -> list[Notice]:
     """Return the notice about endings that were left out because others were asked for."""
-    count = len(everything) - len(judged)
+    dead = everything["kind"].isin(["reset", "silence"])  # what the others are is not known yet
+    total = int(dead.sum())
+    count = total - int(judged["kind"].isin(["reset", "silence"]).sum())
     if not count:
         return []
     sentence = say(
         "Of {all:,} connections that ended badly, {n:,} are outside what was asked for (time, host, port).",
-        all=len(everything),
+        all=total,
         n=count,
     )
-    return [Notice("info" if len(judged) else "warning", "", "", sentence)]
+    return [Notice("info" if count < total else "warning", "", "", sentence)]
 
 
 def open_given(given: Any) -> tuple[list[pd.DataFrame], list[logs.LogSource]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analyzer import capture, correlation, dissection, schema
+from analyzer import capture, dissection, schema
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.pipeline.survey import Survey
@@ -54,11 +54,18 @@ def with_logs(judged: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
     return schema.ENDINGS.conform(out)
 
 
-def with_next_log(findings: pd.DataFrame, tied: correlation.Correlation) -> pd.DataFrame:
+def with_next_log(findings: pd.DataFrame, matches: pd.DataFrame, unmatched: pd.DataFrame) -> pd.DataFrame:
     """Return FINDINGS with the log setting that would have tied a line, where lines were left over for want of one."""
-    wanted = tied.unmatched["next_log"].dropna()
+    wanted = unmatched["next_log"].dropna()
     if wanted.empty:
         return findings
     out = findings.copy()
-    out.loc[~out["ending"].isin(tied.matches["ending"]), "next_log"] = wanted.iloc[0]
+    out.loc[~out["ending"].isin(matches["ending"]), "next_log"] = wanted.iloc[0]
     return schema.FINDINGS.conform(out)
+
+
+def packets_of(packets: pd.DataFrame, connections: pd.DataFrame, legs: pd.DataFrame) -> pd.DataFrame:
+    """Return PACKETS without the connections that were looked at closely and turned out to have ended in order."""
+    fine = connections.loc[~connections["ended"].isin(["reset", "silence"]), "connection"]
+    dropped = packets["connection"].isin(fine) & ~packets["connection"].isin(legs["connection"])
+    return packets[~dropped].reset_index(drop=True) if dropped.any() else packets

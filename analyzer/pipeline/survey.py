@@ -6,7 +6,7 @@ Lives here: driving capture, connections, vantage and endings over files. Never 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -43,8 +43,8 @@ class Survey:
 class _Told:
     """The progress of reading, in bytes of files."""
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress, self.total, self.done = progress, total, 0
+    def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
+        self.progress, self.total, self.done = progress, total, done
 
     def add(self, what: str, size: int) -> None:
         self.done += size
@@ -52,35 +52,32 @@ class _Told:
             self.progress(what, self.done, self.total)
 
 
-def look(
+def first_look(
     points: Mapping[str, Sequence[capture.CaptureFile]],
     progress: Progress | None = None,
     *,
-    closer: bool = True,
     threads: int | None = None,
-) -> Survey:
-    """Read the captures of each point twice: every header, then (unless not `closer`) the packets of the connections that ended badly.
+    closer: bool = True,
+) -> tuple[Survey, list[connections.Traffic]]:
+    """Read every header of each point's captures; return the survey, its PACKETS still empty, and what `closer_look` needs.
 
-    `threads` of them read and decode, by default one for each processor; the result does not depend on how many.
+    `threads` of them read and decode, by default one for each processor; the result does not depend on how many. Without `closer`
+    nothing follows, and the progress ends here.
     """
     threads = threads or os.cpu_count() or 1
-    told = _Told(progress, (1 + closer) * sum(f.bytes for files in points.values() for f in files))
+    told = _Told(progress, (1 + closer) * _bytes(points))
     found: list[connections.Traffic] = []
-    tables, packets = [], []
+    tables = []
     notices: list[Notice] = []
-    openings: dict[tuple[str, int], bytes] = {}
     next_connection = 1
     for point, files in points.items():
         traffic, table, said = _pass_1(point, files, next_connection, threads, told)
         notices.extend(said)
         next_connection += traffic.identities
-        wanted = connections.wanted(traffic)
-        notices.extend(wanted.notices)
-        packets.append(_pass_2(files, wanted, threads, told, openings) if closer else schema.PACKETS.empty())
         tables.append(table)
         found.append(traffic)
         notices.extend(traffic.notices)
-    return Survey(
+    survey = Survey(
         captures=stack(schema.CAPTURES, tables),
         coverage=stack(schema.COVERAGE, [t.coverage for t in found]),
         connections=stack(schema.CONNECTIONS, [t.connections for t in found]),
@@ -88,11 +85,38 @@ def look(
         gaps=stack(schema.GAPS, [t.gaps for t in found]),
         traffic=stack(schema.TRAFFIC, [t.traffic for t in found]),
         reset_frames=stack(schema.RESET_FRAMES, [t.reset_frames for t in found]),
-        packets=stack(schema.PACKETS, packets),
+        packets=schema.PACKETS.empty(),
         files={f.name: f for files in points.values() for f in files},
-        openings=openings,
+        openings={},
         notices=tuple(notices),
     )
+    return survey, found
+
+
+def closer_look(
+    survey: Survey,
+    found: Sequence[connections.Traffic],
+    points: Mapping[str, Sequence[capture.CaptureFile]],
+    named: Set[tuple[str, int]],
+    progress: Progress | None = None,
+    *,
+    threads: int | None = None,
+) -> Survey:
+    """Return the survey with PACKETS: those of the connections that ended badly or may have, and of those whose ends are `named` in a log."""
+    threads = threads or os.cpu_count() or 1
+    told = _Told(progress, 2 * _bytes(points), _bytes(points))
+    notices = list(survey.notices)
+    openings: dict[tuple[str, int], bytes] = {}
+    packets = []
+    for traffic in found:
+        wanted = connections.wanted(traffic, named=named)
+        notices.extend(wanted.notices)
+        packets.append(_pass_2(points[traffic.point], wanted, threads, told, openings))
+    return replace(survey, packets=stack(schema.PACKETS, packets), openings=openings, notices=tuple(notices))
+
+
+def _bytes(points: Mapping[str, Sequence[capture.CaptureFile]]) -> int:
+    return sum(f.bytes for files in points.values() for f in files)
 
 
 def _pass_1(

@@ -41,7 +41,11 @@ def _lines(diagnosis: Diagnosis, item: Item, chapter: Chapter, width: int) -> It
 def _head(item: Item, chapter: Chapter, width: int) -> Iterator[str]:
     place = {"id": item.get("id"), "time": wording.moment(item.get("time"), 9)}
     yield clean(
-        tr("Silent end {id}, {time} UTC", **place) if chapter.silence else tr("Reset {id}, {time} UTC", **place)
+        tr("Reset {id}, {time} UTC", **place)
+        if not chapter.silence
+        else tr("Quiet end {id}, {time} UTC", **place)
+        if chapter.noun == "quiet end"
+        else tr("Silent end {id}, {time} UTC", **place)
     )
     addresses = {"client": tr("the client's"), "server": tr("the server's")}
     rows = [

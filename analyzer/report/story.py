@@ -58,7 +58,7 @@ class Chapter:
     evidence: list[Evidence]
     alternatives: list[Alternative]
     cause: Item
-    noun: str  # "reset" or "silent death"
+    noun: str  # "reset", "silent death" or, for what ended with a FIN, "quiet end"
     title: str
 
 
@@ -131,7 +131,7 @@ def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: d
         evidence=_evidence(reset, causes) if reset else [],
         alternatives=_alternatives(reset, causes) if reset else [],
         cause=NO_PROSE | causes.get(str(incident.get("cause")), {}),
-        noun="silent death" if silence else "reset",
+        noun="reset" if not silence else "silent death" if get(reset, "kind") == "silence" else "quiet end",
         title=title(incident.get("cause"), causes),
     )
 
@@ -230,7 +230,7 @@ def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
     number = get(incident, "resets", len(top.members))
     clients, servers = hosts(top)
     sentence = _what_happened(top, number, clients, servers)
-    if incident.get("harmless") is True and not top.silence:
+    if incident.get("harmless") is True and top.noun != "silent death":
         sentence = tr("{first} {second}", first=sentence, second=tr("Nothing was lost."))
     # Where the top one covers some of the harm, but not half of it, the verdict's own sentence says that there are several.
     return tr("Several problems. First: {sentence}", sentence=sentence) if verdict.get("covers") == 0 else sentence
@@ -239,6 +239,9 @@ def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
 def _what_happened(top: Chapter, number: int, clients: str, servers: str) -> str:
     """Return who cut what, in the words of somebody who only wants to know that."""
     ends = {"clients": clients, "servers": servers}
+    if top.noun == "quiet end":
+        return trn("{n:,} connection to {servers} ended without a reset.",
+                   "{n:,} connections to {servers} ended without a reset.", number, **ends)  # fmt: skip
     if top.silence:
         return trn("{n:,} connection to {servers} died without an answer.",
                    "{n:,} connections to {servers} died without an answer.", number, **ends)  # fmt: skip

@@ -68,6 +68,7 @@ LEVELS = {"info": N_("info"), "warning": N_("warning"), "error": N_("error")}
 # What is counted: one, several, an unknown number.
 COUNTED = {
     "reset": P_("{n:,} reset", "{n:,} resets", "an unknown number of resets"),
+    "quiet end": P_("{n:,} quiet end", "{n:,} quiet ends", "an unknown number of quiet ends"),
     "silent death": P_("{n:,} silent death", "{n:,} silent deaths", "an unknown number of silent deaths"),
     "connection": P_("{n:,} connection", "{n:,} connections", "an unknown number of connections"),
     "packet": P_("{n:,} packet", "{n:,} packets", "an unknown number of packets"),

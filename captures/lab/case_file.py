@@ -49,6 +49,8 @@ Cause = Literal[
     "relayed_reset",
     "server_overload",
     "late_reset",
+    "closed_midway",
+    "orderly_close",
     "unexplained",
 ]
 

@@ -332,7 +332,7 @@ def _confirm(connection: Connection, seen: list[Reset], closed_by: list[Side]) -
     if connection.ending != "reset":
         if seen:
             raise Contradiction(f"{name} should end as {connection.ending}, but was reset at {seen[0].time:.6f}")
-        if (len(closed_by) == 2) != (connection.ending == "closed"):
+        if (len(closed_by) == 2) != (connection.ending in ("closed", "fin_midway")):
             raise Contradiction(f"{name} should end as {connection.ending}, but FINs came from {closed_by or 'nobody'}")
         return connection
     if not seen:

@@ -1,4 +1,4 @@
-"""An idle client is killed: ordinary closes on the wire, and no word of an error in the log but one.
+"""A client is killed, idle and inside a transaction: ordinary closes on the wire, and no word of an error in the log but one.
 
 psql waits at its prompt and is killed. Its kernel closes with a FIN, the backend reads the end and closes too. A second
 one is killed inside a transaction: only then does the server complain.
@@ -22,7 +22,10 @@ def play(lab: Lab) -> None:
     lab.listen()
     with lab.client, database.connect() as beside:
         lab.expect(beside, ending="closed")
-        for commands, lines in ((b"SELECT 1;\n", ()), (b"BEGIN; SELECT 1;\n", COMPLAINT)):
+        for commands, ending, cause, lines in (
+            (b"SELECT 1;\n", "closed", None, ()),
+            (b"BEGIN; SELECT 1;\n", "fin_midway", "closed_midway", COMPLAINT),
+        ):
             psql = lab.client.spawn(
                 str(postgres.BINARIES / "psql"),
                 database.url(),
@@ -34,7 +37,7 @@ def play(lab: Lab) -> None:
             psql.stdin.write(commands)
             psql.stdin.flush()
             time.sleep(1.0)
-            lab.expect(ends_of(lab.client, psql), ending="closed", log_lines=lines)
+            lab.expect(ends_of(lab.client, psql), ending=ending, cause=cause, log_lines=lines)
             psql.kill()
             beside.execute("SELECT 2")
         time.sleep(0.5)
