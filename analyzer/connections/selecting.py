@@ -155,7 +155,11 @@ def _bounded(table: pd.DataFrame, chosen: Array) -> tuple[Array, tuple[Notice, .
         return chosen, ()
     kept = np.zeros(len(chosen), bool)
     kept[rows[np.linspace(0, len(rows) - 1, QUIET_LIMIT).astype(np.int64)]] = True
-    sentence = f"Of {len(rows):,} connections that closed with a request unanswered or without a goodbye, {QUIET_LIMIT:,} were looked at closely."
+    sentence = say(
+        "Of {all:,} connections that closed with a request unanswered or without a goodbye, {n:,} were looked at closely.",
+        all=len(rows),
+        n=QUIET_LIMIT,
+    )
     return kept, (Notice("info", str(table["point"].iloc[0]), "", sentence),)
 
 
