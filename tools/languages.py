@@ -73,9 +73,9 @@ def _name(path: Path) -> str:
 
 def _in_code(text: str) -> Iterator[Message]:
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ONE | MANY:
-            texts = [_constant(argument) for argument in node.args]
-            yield from _messages(node.func.id, texts)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            yield from _messages(name, [_constant(argument) for argument in node.args])
 
 
 def _constant(node: ast.expr) -> str | None:
@@ -84,7 +84,7 @@ def _constant(node: ast.expr) -> str | None:
 
 def _in_template(jinja: jinja2.Environment, text: str) -> Iterator[Message]:
     for node in jinja.parse(text).find_all(jinja2.nodes.Call):
-        if isinstance(node.node, jinja2.nodes.Name) and node.node.name in ONE | MANY:
+        if isinstance(node.node, jinja2.nodes.Name):
             texts = [arg.value if isinstance(arg, jinja2.nodes.Const) else None for arg in node.args]
             yield from _messages(node.node.name, texts)
 
@@ -93,7 +93,8 @@ def _messages(function: str, texts: list[str | None]) -> Iterator[Message]:
     if function in MANY and texts[0] and texts[1]:
         yield texts[0], texts[1]
         texts = texts[2:]
-    yield from (text for text in texts[:1] if text)
+    if function in ONE | MANY:
+        yield from (text for text in texts[:1] if text)
 
 
 def read(language: str) -> Catalog:

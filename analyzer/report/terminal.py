@@ -23,7 +23,7 @@ Line = tuple[str, str]  # style, text
 
 NARROWEST = 40
 LABEL = 12  # cells of the column of labels
-NO_BEGINNING = "、。，．・：；？！）」』】〕》’”％%)]}>,.:;?!ー々"  # what no line begins with where lines break between any two letters
+NO_BEGINNING = "、。，．・：；？！）」』】〕》’”％%)]}>,.:;?!ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"  # what no line begins with where lines break between any two letters
 TOP = 3  # signs for and against
 LOG_LINES = 4
 TEXT_LINES = 3  # of one log line
