@@ -96,6 +96,7 @@ def test_a_refusal_seen_from_afar_names_nobody_whatever_its_ttl_was_before() -> 
     }
     finding = judge(**BARE | refused | {"port_accepts": True, "host_alive": True, "ttl_basis": "host"})
     assert (finding.reset_by, finding.cause) == ("undetermined", "connection_refused")
+    assert finding.cause_confidence <= diagnosis.CAP_UNDECIDED  # a packet filter would answer the same
     assert finding.next_capture
 
 

@@ -22,7 +22,7 @@ CAUSE = Cause(
              lambda e: all_of(e["answers_trigger"], e["trigger_kind"] == "syn"), 12, source="CAUSE-01, RFC 9293 3.10.7.1",
              needed=True, cites=("trigger_frame", "frame")),
         Sign("same_ttl", "its TTL {ttl} is that of the other packets of {sender} ({ttl_usual}): a rejecting device farther up would show another",
-             lambda e: e["ttl_delta"] == 0, 5, -6, source="CAUSE-01, CAUSE-02"),
+             lambda e: e["ttl_delta"] == 0, 0, -6, source="CAUSE-01, CAUSE-02"),
         Sign("port_never_accepts", "no connection to that port is accepted anywhere in the capture",
              lambda e: ~e["port_accepts"], 2, -2, source="CAUSE-01"),
         Sign("log_refused", "the client's log says that the connection was refused",

@@ -29,10 +29,12 @@ from analyzer.language import N_, say
 
 # All weights are divided by this. The one number that the corpus sets: the largest (most modest) with which a confidence in a cause
 # is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
-TEMPERATURE = 0.6
+TEMPERATURE = 0.5
 # No answer that rests on inference alone is surer than this; proof (both ends, outgoing at its own host) may be.
 CAP_INFERENCE = 0.95
 CAP_PROOF = 0.99
+# Where nobody is named, why is no surer than this: most causes are one side's, and the evidence has not told the sides apart.
+CAP_UNDECIDED = 0.75
 # Below this nobody is named. The tool's users start arguments between teams with what it says.
 NAME_FROM = 0.75
 # Nobody is named on less than this much evidence for the winner, however little the others have.
@@ -42,7 +44,7 @@ MARK_TO_NAME = 5
 # A hypothesis whose needed sign failed is out, whatever else holds.
 OUT = -1000
 # Alternatives less likely than this are not listed.
-LIST_FROM = 0.02
+LIST_FROM = 0.005
 
 
 BANDS = ((0.97, N_("proved")), (0.9, N_("very likely")), (0.75, N_("likely")), (0.0, N_("undetermined")))
@@ -211,7 +213,13 @@ def _findings(
                 "cause": best.cause.id,
                 "cause_confidence": None
                 if best.cause.id == "unexplained"
-                else round(min(float(of_cause[best.cause.id][position]), CAP_INFERENCE), 2),
+                else round(
+                    min(
+                        float(of_cause[best.cause.id][position]),
+                        CAP_INFERENCE if named or ending.kind != "reset" else CAP_UNDECIDED,
+                    ),
+                    2,
+                ),
                 "emitter": _emitter(ending, best) if named else "unknown",
                 "proof": proof if named else None,
                 "harmless": _harmless(ending, best.cause),
