@@ -28,7 +28,8 @@ SHOWN_FACTS = (
     "ttl_delta", "window", "has_timestamps", "timestamps_negotiated", "ip_id", "live_socket", "captured_at", "direction", "client_bytes",
     "server_bytes", "unacked_sender", "unacked_peer", "sender_fin", "peer_fin", "retransmissions", "keepalives_unanswered",
     "data_after_reset", "payload_text", "application", "encrypted", "last_client_words", "last_server_words", "sqlstate", "server_goodbye",
-    "transaction_open", "request_unanswered", "tls_alert", "path_survived", "path_failed", "probe_count", "probe_period",
+    "transaction_open", "request_unanswered", "tls_alert", "path_survived", "path_failed", "timer_low", "timer_high", "timer_known",
+    "probe_count", "probe_period",
 )  # fmt: skip
 
 

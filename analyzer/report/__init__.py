@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.result import Diagnosis
 
-__all__ = ["explanation", "html", "schema", "show", "snippet", "text", "timeline"]
+__all__ = ["explanation", "html", "paths", "schema", "show", "silences", "snippet", "text", "timeline"]
 
 
 def html(diagnosis: Diagnosis) -> str:
@@ -63,3 +63,17 @@ def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
     from analyzer.report import figures
 
     return figures.timeline(ax, diagnosis)
+
+
+def paths(ax: Axes, diagnosis: Diagnosis) -> bool:
+    """Draw who reset whom, with the device between where one sent the resets; False when there is no reset."""
+    from analyzer.report import figure_paths
+
+    return figure_paths.paths(ax, diagnosis)
+
+
+def silences(ax: Axes, diagnosis: Diagnosis) -> bool:
+    """Draw which silences each path survived, which failed, and the idle timer between; False when no timer is bounded."""
+    from analyzer.report import figure_silences
+
+    return figure_silences.silences(ax, diagnosis)

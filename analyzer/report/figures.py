@@ -1,7 +1,8 @@
-"""The figures: functions that draw a diagnosis on an Axes, and the way from a figure to inline SVG.
+"""The timeline, drawn on an Axes, and the way from any figure to inline SVG.
 
 Lives here: the timeline of resets and log lines, its caption, and SVG that is the same bytes every time, keeps its text as
-text, and takes its colours from the page. Never here: numbers that the result document does not hold.
+text, and takes its colours from the page. Never here: numbers that the result document does not hold; the other figures
+(figure_paths.py, figure_silences.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ COLOURS = {
     "middlebox": "#a94d00",
     "undetermined": "#5d6672",
     "log": "#0b6e63",
+    "reset": "#bd1f2d",
     "ink": "#1b1f24",
     "quiet": "#5d6673",
     "rule": "#d9dce1",
@@ -48,11 +50,14 @@ NAMES = {
 }
 MARKS = 500  # beyond this many marks they are counted in bins
 BINS = 120
+CROWDED = 15  # with more log lines than this, the lines to their resets grow paler
 # What stands at a tick and at the end of the axis, for ticks of years, months, days, hours, minutes and seconds.
 TICKS = ["%Y", "%Y-%m", "%m-%d", "%m-%d %H:%M", "%H:%M", "%H:%M:%S.%f"]
 DATES = ["", "", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d"]
 LARGEST = 130.0  # points squared: the largest mark that stays in its lane
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
+WIDE, NARROW = 9.6, 4.0  # inches: a figure's width on a page and on a phone
+TALLER = 1.35  # on a phone, where names stand between the lanes
 PADDING = 0.06  # of the time shown, on both sides
 SHORTEST = 0.02  # seconds: the least time an axis shows
 
@@ -67,13 +72,14 @@ class Marks:
     peers: list[tuple[datetime, int, int, str]] = field(default_factory=list)  # time, lane, other end's lane, reset_by
     ties: list[tuple[datetime, int, datetime, int]] = field(default_factory=list)  # log line -> reset
     logs_from: int = 0  # number of the first lane that is a log
+    shifts: dict[int, float] = field(default_factory=dict)  # lane of a log -> seconds by which its clock was corrected
 
 
 def _when(text: Any) -> datetime | None:
     return datetime.fromisoformat(wording.moment(text, 6)).replace(tzinfo=UTC) if known(text) else None
 
 
-def _busiest(names: list[str], limit: int, rest: str) -> dict[str, str]:
+def busiest(names: list[str], limit: int, rest: str) -> dict[str, str]:
     """Return name -> lane label; names past the limit share one lane."""
     ranked = [name for name, _ in Counter(names).most_common()]
     kept = ranked if len(ranked) <= limit else ranked[: limit - 1]
@@ -90,9 +96,9 @@ def marks(diagnosis: Diagnosis) -> Marks:
     lines = [(line, reset) for reset in resets for line in reset.get("log_lines") or [] if known(line.get("time"))]
     sources = [str(line.get("source")) for line, _ in lines] + [str(line.get("source")) for line in unmatched]
     lane_of = {
-        "server": _busiest(ends["server"], SERVERS, N_("{n} more servers")),
-        "client": _busiest(ends["client"], CLIENTS, N_("{n} more clients")),
-        "log": _busiest(sources, SOURCES, N_("{n} more logs")),
+        "server": busiest(ends["server"], SERVERS, N_("{n} more servers")),
+        "client": busiest(ends["client"], CLIENTS, N_("{n} more clients")),
+        "log": busiest(sources, SOURCES, N_("{n} more logs")),
     }
     labels = [
         label if kind == "log" or label not in names else f"{wording.role(kind)} {label}"
@@ -111,6 +117,10 @@ def marks(diagnosis: Diagnosis) -> Marks:
         side = "client" if (reset.get("apparent_sender") == "client") != other else "server"
         return lane(side, str((reset.get(side) or {}).get("ip")))
 
+    for clock in document.get("clocks") or []:
+        source, offset = str(clock.get("source")), clock.get("offset_seconds")
+        if lane_of["log"].get(source) == source and known(offset):
+            out.shifts[lane("log", source)] = -offset
     for reset in resets:
         moment = _when(reset["time"])
         if moment:
@@ -149,6 +159,9 @@ def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
     for number in range(len(shown.lanes)):
         is_log = number >= shown.logs_from
         ax.axhline(number, color=COLOURS["rule"], linewidth=1, zorder=1, linestyle=(0, (2, 3)) if is_log else "-")
+        if number in shown.shifts:
+            ax.annotate(wording.shift(shown.shifts[number]), (1, number), xycoords=("axes fraction", "data"), xytext=(5, 0),
+                        textcoords="offset points", va="center", color=COLOURS["quiet"], fontsize=8)  # fmt: skip
     if many:
         _draw_bins(ax, shown, left, right)
     else:
@@ -160,8 +173,9 @@ def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
 
 
 def _draw_points(ax: Axes, shown: Marks) -> None:
+    alpha = max(0.12, min(0.55, CROWDED / max(1, len(shown.ties))))
     for moment, place, target, lane in shown.ties:
-        ax.plot([_x(moment), _x(target)], [place, lane], color=COLOURS["log"], linewidth=0.8, alpha=0.55, zorder=2)
+        ax.plot([_x(moment), _x(target)], [place, lane], color=COLOURS["log"], linewidth=0.8, alpha=alpha, zorder=2)
     for moment, lane, other, by in shown.peers:
         colour = COLOURS.get(by, COLOURS["undetermined"])
         ax.plot([_x(moment), _x(moment)], [lane, other], color=colour, linewidth=0.7, alpha=0.45, zorder=2)
@@ -239,24 +253,36 @@ def _dress(ax: Axes, shown: Marks) -> None:
 
 def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
     """Return the timeline for a wide page and for a phone; an empty list when there is nothing to compare."""
-    lanes = len(marks(diagnosis).lanes)
-    sizes = {"wide": (9.6, 0.55 + 0.34 * lanes, 0.2), "narrow": (4.0, 0.55 + 0.34 * lanes, 0.0)}
-    out = []
-    for name, (width, height, _) in sizes.items():
-        drawn = svg(lambda ax: timeline(ax, diagnosis), width, height, f"timeline-{name}", name == "narrow")
-        if drawn is None:
-            return []
-        out.append(drawn)
-    return out
+    shown = marks(diagnosis)
+    beside = 0.6 if shown.shifts else 0.35  # the clock corrections, or half of the last tick's label
+    return svgs(lambda ax: timeline(ax, diagnosis), 0.55 + 0.34 * len(shown.lanes), "timeline", right=beside)
+
+
+def svgs(
+    draw: Callable[[Axes], bool],
+    height: float,
+    name: str,
+    *,
+    left: float = 2.3,
+    right: float = 0.35,
+    bottom: float = 0.38,
+    lift: float = 7,
+) -> list[str]:
+    """Return a figure of this height for a wide page and for a phone; an empty list when there is nothing to draw.
+
+    left, right, bottom
+        room around the axes in inches; on a phone the lanes' names stand above their lines, and nothing left of them
+    lift
+        by how many points above
+    """
+    wide = svg(draw, (WIDE, height), f"{name}-wide", (left, right, bottom))
+    taller = bottom + (height - bottom) * TALLER
+    narrow = svg(draw, (NARROW, taller), f"{name}-narrow", (min(left, 0.08), right, bottom), narrow=True, lift=lift)
+    return [drawn for drawn in (wide, narrow) if drawn is not None]
 
 
 def caption(diagnosis: Diagnosis) -> str:
     """Return what the timeline shows and by how much each log's clock was corrected."""
-    clocks = [
-        tr("{source} by {seconds}", source=clock.get("source"), seconds=wording.seconds(-clock["offset_seconds"]))
-        for clock in diagnosis.document.get("clocks") or []
-        if known(clock.get("offset_seconds"))
-    ]
     shown = marks(diagnosis)
     binned = len(shown.resets) + len(shown.lines) > MARKS
     sentences = [
@@ -267,17 +293,29 @@ def caption(diagnosis: Diagnosis) -> str:
     ]
     if not binned:
         sentences.append(tr("A thin line leads to the other end."))
-    if clocks:
-        sentences.append(
-            tr("Log times are moved onto the capture's clock: {clocks}.", clocks=wording.listed(clocks, 4))
-        )
+    if shown.shifts:
+        sentences.append(tr("Log times are moved onto the capture's clock by what stands at the end of each log's line."))
     if binned:
         sentences.append(tr("Marks close together are drawn as one; its size grows with their number."))
     return reduce(lambda first, second: tr("{first} {second}", first=first, second=second), sentences)
 
 
-def svg(draw: Callable[[Axes], bool], width: float, height: float, prefix: str, narrow: bool = False) -> str | None:
-    """Return what `draw` draws as inline SVG: text as text, ids that begin with `prefix`, colours as variables."""
+def svg(
+    draw: Callable[[Axes], bool],
+    size: tuple[float, float],
+    prefix: str,
+    around: tuple[float, float, float],
+    narrow: bool = False,
+    lift: float = 7,
+) -> str | None:
+    """Return what `draw` draws as inline SVG: text as text, ids that begin with `prefix`, colours as variables.
+
+    size, around
+        width and height, and the room left of, right of and below the axes, in inches
+    narrow, lift
+        write the lanes' names above their lines, by so many points
+    """
+    (width, height), (left, right, bottom) = size, around
     settings: dict[str, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 9, "axes.unicode_minus": True, "timezone": "UTC",
     }  # fmt: skip
@@ -288,14 +326,15 @@ def svg(draw: Callable[[Axes], bool], width: float, height: float, prefix: str, 
         ax = figure.add_subplot()
         if not draw(ax):
             return None
-        if narrow:  # the lanes' names stand above their lines, where a phone has room for them
+        if narrow and ax.axison:  # the lanes' names stand above their lines, where a phone has room for them
             labels = [label.get_text() for label in ax.get_yticklabels()]
             ax.set_yticks(range(len(labels)), [""] * len(labels))
             for number, label in enumerate(labels):
-                ax.annotate(label, (0, number), xycoords=("axes fraction", "data"), xytext=(0, 5),
+                ax.annotate(label, (0, number), xycoords=("axes fraction", "data"), xytext=(0, lift),
                             textcoords="offset points", color=COLOURS["ink"], fontsize=8.5)  # fmt: skip
-        left = 0.02 if narrow else 0.24
-        figure.subplots_adjust(left=left, right=0.98, bottom=0.38 / height, top=1 - 0.02 / height)
+        figure.subplots_adjust(
+            left=left / width, right=1 - right / width, bottom=bottom / height, top=1 - 0.02 / height
+        )
         figure.patch.set_alpha(0)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -317,6 +356,7 @@ def _inline(text: str, prefix: str) -> str:
         text = re.sub(colour, f"var(--{name})", text, flags=re.IGNORECASE)
     box = re.search(r'viewBox="[^"]*"', text)
     opening = (
-        f'<svg id="{prefix}" class="{prefix}" {box[0] if box else ""} role="img" aria-labelledby="timeline-caption">'
+        f'<svg id="{prefix}" class="figure-{prefix.rpartition("-")[2]}" {box[0] if box else ""} role="img" '
+        f'aria-labelledby="{prefix.partition("-")[0]}-caption">'
     )
     return re.sub(r"<svg[^>]*>", opening, text, count=1).strip()

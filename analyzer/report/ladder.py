@@ -5,7 +5,7 @@ Lives here: which packets are shown, in what order, and what each row says. Neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from analyzer.schema import RST, SYN
 BEFORE, AFTER = 24, 8  # packets shown before and after the reset: about one screen
 HANDSHAKE = 3  # packets that open a connection
 GAP = 1.0  # seconds; a shorter silence is no break
+OTHER_POINTS = 2  # other capture points beside the packets: more columns have no room
 LOG_LINES = 12  # log lines in one ladder
 
 Item = dict[str, Any]
@@ -39,6 +40,9 @@ class Row:
     filter: str = ""
     source: str = ""
     anchor: str = ""
+    elsewhere: tuple[
+        tuple[str, str], ...
+    ] = ()  # what the other capture points show of this packet: (frame, filter); "" where it is not
 
     @property
     def clock(self) -> str:
@@ -58,6 +62,8 @@ class Ladder:
     more_log_lines: int = 0
     moved: bool = False  # a log line stands after the reset although its uncertain clock puts it just before
     anchors: dict[tuple[str, int], str] = field(default_factory=dict)  # (capture, frame) -> the row's id in the page
+    point: str = ""  # the capture point whose packets these are
+    others: tuple[str, ...] = ()  # the other points at which this connection was captured
 
 
 def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
@@ -92,7 +98,8 @@ def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
         spread = spreads.get(row.source.rpartition(":")[0])
         return 0.0 if row.kind == "log" and spread is not None and -spread <= row.at < 0 else row.at
 
-    rows += [_log(line, writers) for line in lines[:LOG_LINES]]
+    rows, others = _with_other_points(rows, diagnosis, str(item.get("id")), mine.iloc[first:last])
+    rows += [_log(line, writers, item) for line in lines[:LOG_LINES]]
     rows.sort(key=place)  # stable: a log line of the same instant follows its packet
     opening = _opening(mine, first, start)
     rows = opening + _with_gaps(rows) + _omitted(len(mine) - last)
@@ -104,6 +111,8 @@ def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
         rows=rows,
         moved=any(row.kind == "log" and row.at < 0 == place(row) for row in rows),
         more_log_lines=len(lines) - len(lines[:LOG_LINES]),
+        point=str(fact["point"]),
+        others=others,
         anchors={(row.capture, row.frame): row.anchor for row in rows if row.anchor and row.frame is not None},
     )
 
@@ -154,11 +163,40 @@ def _writers(diagnosis: Diagnosis, identity: str) -> dict[tuple[str, int], str]:
     return {(str(source), int(line)): str(writer) for source, line, writer in columns if known(line)}
 
 
-def _log(line: Item, writers: dict[tuple[str, int], str]) -> Row:
+def _with_other_points(
+    rows: list[Row], diagnosis: Diagnosis, identity: str, shown: pd.DataFrame
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Return the rows with the frames of the same packets at the other capture points, and those points' names."""
+    legs = diagnosis.legs.loc[diagnosis.legs["ending"] == identity, "connection"]
+    packets = diagnosis.packets
+    mine = packets[packets["connection"].isin(legs) & packets["copy_of"].isna()].sort_values(
+        ["time", "frame"], kind="stable"
+    )
+    points = tuple(str(p) for p in mine["point"].unique() if p != shown["point"].iloc[0])[:OTHER_POINTS]
+    columns: list[list[tuple[str, str]]] = []
+    for point in points:
+        there: dict[Any, list[Any]] = {}
+        for packet in mine[mine["point"] == point].itertuples():
+            there.setdefault(_key(packet), []).append(packet.frame)
+        columns.append([])
+        for packet in shown.itertuples():
+            frames = there.get(_key(packet), [])
+            frame = frames.pop(0) if frames else None
+            columns[-1].append((str(frame), f"frame.number == {frame}") if frame is not None else ("", ""))
+    return [replace(row, elsewhere=tuple(column[n] for column in columns)) for n, row in enumerate(rows)], points
+
+
+def _key(packet: Any) -> tuple[Any, ...]:
+    """Return what a packet has in common with itself at another point; a router changes addresses and TTL."""
+    return packet.from_client, packet.flags, packet.seq, packet.ack if known(packet.ack) else None, packet.length
+
+
+def _log(line: Item, writers: dict[tuple[str, int], str], item: Item) -> Row:
     place = (str(line.get("source")), int(line.get("line") or 0))
+    after = wording.seconds_between(item.get("time"), line.get("time"))
     return Row(
         kind="log",
-        at=float(line["lag_seconds"]),
+        at=float(line["lag_seconds"]) if after is None else after,
         from_client=(line.get("writer") or writers.get(place)) == "client",
         text=str(line.get("text") or ""),
         source=f"{place[0]}:{place[1]}",

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from analyzer.language import N_, shown, tr, trn
-from analyzer.report import figures, ladder, story, wording
+from analyzer.report import figure_paths, figure_silences, figures, ladder, story, wording
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
 
@@ -111,8 +111,9 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
         "full_ids": {c.incident.get("id") for c in full},
         "ladders": ladders,
         "causes": told.causes,
-        "figures": [Markup(figure) for figure in figures.timeline_svgs(diagnosis)],
+        "figures": drawn(diagnosis),
         "timeline_caption": figures.caption(diagnosis),
+        "has_log_lines": bool(figures.marks(diagnosis).lines),
         "rows": shown,
         "spreads": story.spreads(told.document),
         "troubles": story.troubles(told.document),
@@ -125,6 +126,19 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
+
+
+def drawn(diagnosis: Diagnosis) -> dict[str, list[Markup]]:
+    """Return each figure, wide and narrow, by the question that it answers; empty lists where there is nothing to draw."""
+    high, timers = 0.15 + 0.5 * figure_paths.rows(diagnosis), 0.6 + 0.62 * len(figure_silences.timed(diagnosis))
+    made = {
+        "timeline": figures.timeline_svgs(diagnosis),
+        "paths": figures.svgs(
+            lambda ax: figure_paths.paths(ax, diagnosis), high, "paths", left=0.08, right=0.08, bottom=0.0
+        ),
+        "silences": figures.svgs(lambda ax: figure_silences.silences(ax, diagnosis), timers, "silences", lift=15),
+    }
+    return {name: [Markup(figure) for figure in both] for name, both in made.items()}
 
 
 def table(told: story.Story) -> list[dict[str, Any]]:

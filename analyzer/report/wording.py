@@ -69,6 +69,14 @@ LEVELS = {"info": N_("info"), "warning": N_("warning"), "error": N_("error")}
 COUNTED = {
     "reset": P_("{n:,} reset", "{n:,} resets", "an unknown number of resets"),
     "quiet end": P_("{n:,} quiet end", "{n:,} quiet ends", "an unknown number of quiet ends"),
+    "reset by a device": P_(
+        "{n:,} reset by a device between",
+        "{n:,} resets by a device between",
+        "an unknown number of resets by a device between",
+    ),
+    "reset by somebody": P_(
+        "{n:,} reset by somebody", "{n:,} resets by somebody", "an unknown number of resets by somebody"
+    ),
     "silent death": P_("{n:,} silent death", "{n:,} silent deaths", "an unknown number of silent deaths"),
     "connection": P_("{n:,} connection", "{n:,} connections", "an unknown number of connections"),
     "packet": P_("{n:,} packet", "{n:,} packets", "an unknown number of packets"),
@@ -252,6 +260,18 @@ def duration(seconds: Any) -> str:
     if hours:
         return sign + tr("{hours} h {minutes} min", hours=hours, minutes=minutes)
     return sign + tr("{minutes} min", minutes=minutes)
+
+
+def shift(seconds: Any) -> str:
+    """Return by how much a clock was moved: '+0.6 ms', '−9:00:00', '+1:00:02.7'."""
+    if not known(seconds):
+        return tr("unknown")
+    sign, size = ("−" if seconds < 0 else "+"), abs(float(seconds))
+    if size < 60:
+        return f"{sign}{duration(size)}"
+    minutes, rest = divmod(round(size, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{sign}{hours}:{minutes:02}:{rest:04.1f}".removesuffix(".0")
 
 
 def lag(seconds: Any, spread: Any = None) -> str:
