@@ -19,7 +19,10 @@ from analyzer.result import Diagnosis
 CLIENTS, SERVERS = 6, 5  # hosts drawn on each side; the rest share one place
 LABELLED = 8  # with more paths than this, their numbers would stand on each other: then only the thickness tells
 THINNEST, THICKEST = 1.4, 3.0  # points
-SENT = {"middlebox": "reset by a device", "undetermined": "reset by somebody"}  # what an arrow's number counts, where not just resets
+SENT = {
+    "middlebox": "reset by a device",
+    "undetermined": "reset by somebody",
+}  # what an arrow's number counts, where not just resets
 APART = 0.17  # rows between two kinds of resets on the same path
 
 

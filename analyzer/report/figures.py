@@ -294,7 +294,9 @@ def caption(diagnosis: Diagnosis) -> str:
     if not binned:
         sentences.append(tr("A thin line leads to the other end."))
     if shown.shifts:
-        sentences.append(tr("Log times are moved onto the capture's clock by what stands at the end of each log's line."))
+        sentences.append(
+            tr("Log times are moved onto the capture's clock by what stands at the end of each log's line.")
+        )
     if binned:
         sentences.append(tr("Marks close together are drawn as one; its size grows with their number."))
     return reduce(lambda first, second: tr("{first} {second}", first=first, second=second), sentences)
