@@ -68,7 +68,7 @@ def test_svg_is_text_with_its_own_ids_and_the_page_s_colours() -> None:
 def test_each_log_s_lane_states_the_correction_of_its_clock() -> None:
     wide, narrow = figures.timeline_svgs(fixture.diagnosis())
     assert "−9:00:02.7</text>" in wide and "−9:00:02.7</text>" in narrow
-    assert "moved onto the capture’s clock" in figures.caption(fixture.diagnosis())
+    assert "moved onto the capture's clock" in figures.caption(fixture.diagnosis())
 
 
 def of_case(name: str) -> Diagnosis:
