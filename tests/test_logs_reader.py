@@ -312,16 +312,16 @@ STRESS = {
 @pytest.mark.parametrize("stuff", STRESS)
 def test_no_pattern_is_slow_on_a_long_line(stuff: str) -> None:
     text = STRESS[stuff]
-    start = time.perf_counter()
+    start = time.process_time()
     for log_format in all_formats():
         log_format.head(text)
         log_format.head("2026-11-20 18:33:26.358 " + text + "LOG:  x")
         for message in log_format.messages:
-            before = time.perf_counter()
+            before = time.process_time()
             message.regex.search(text)
             message.regex.search(message.literals[0] + text)
-            assert time.perf_counter() - before < 0.25, message.pattern
-    assert time.perf_counter() - start < 20
+            assert time.process_time() - before < 0.25, message.pattern
+    assert time.process_time() - start < 20
 
 
 def test_a_line_without_end_takes_bounded_memory() -> None:

@@ -16,7 +16,7 @@ def add_addresses(rows: list[Row]) -> None:
     """Fill client_ip, client_port and address_basis of `rows` (one source, in file order) from other rows of the same process.
 
     Forward from the row that names the address until the connection closed or the process opened another; backward from a row that
-    names it on closing to rows of the same life.
+    names it on closing to rows of the same life. A session's rows also take a host that is named without a port.
     """
     known: dict[object, Row] = {}  # process -> the row of this life that names its client
     waiting: dict[object, list[Row]] = {}  # process -> rows of this life that no address is known for
@@ -35,6 +35,9 @@ def add_addresses(rows: list[Row]) -> None:
             _take(row, known[process])
         elif row.get("client_ip") is None:
             waiting.setdefault(process, []).append(row)
+        elif row.get("session"):
+            for earlier in waiting.get(process, ()):
+                _take(earlier, row)
         if row["event"] == "closed":
             _forget(known, waiting, keys)
 
@@ -47,4 +50,5 @@ def _forget(known: dict[object, Row], waiting: dict[object, list[Row]], keys: li
 
 def _take(row: Row, named: Row) -> None:
     if row.get("client_port") is None and row.get("client_ip") in (None, named["client_ip"]):
-        row["client_ip"], row["client_port"], row["address_basis"] = named["client_ip"], named["client_port"], "process"
+        row["client_ip"], row["client_port"] = named["client_ip"], named.get("client_port")
+        row["address_basis"] = "process"

@@ -1,8 +1,9 @@
 """nginx's access log: combined, and formats of one's own that begin in the same way.
 
-Lives here: the format, and the three codes that only nginx itself writes. The time is the end of the request. The usual format names the
-client's address without its port; with `$remote_addr:$remote_port` in front it names the connection.
-Never here: 502 and 504, which an upstream can have answered as well as nginx: the error log says what happened.
+Lives here: the format, and the codes that only nginx itself writes. 502, 503 and 504 may be an upstream's own answer, so they are told as
+requests alone. The time is the end of the request. The usual format names the client's address without its port; with
+`$remote_addr:$remote_port` in front it names the connection.
+Never here: requests that were answered.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ MESSAGES = (
         "server", "lab",
     ),
     Message(
+        "gateway_error", "request", rf"{_REQUEST} 50[234] \d", ('" 502 ', '" 503 ', '" 504 '),
+        "this request was answered with a gateway's error, by this server or by the one behind it: the error log says what happened", "server", "lab",
+    ),
+    Message(
         "request_timeout", "local_timeout", rf"{_REQUEST} 408 \d", ('" 408 ',), "the request did not come in time, and the server closed", "server", "lab",
     ),
 )  # fmt: skip
@@ -53,6 +58,10 @@ SAMPLES = (
     Sample(
         '10.1.0.2:58698 [2026-11-20T19:40:14+09:00] "GET /orders HTTP/1.1" 444 0 -',
         "closed_unanswered", "rejected", "2026-11-20T10:40:14Z", {"client_ip": "10.1.0.2", "client_port": 58698},
+    ),
+    Sample(
+        '10.1.0.2:54126 [2026-11-20T19:26:05+09:00] "GET /report HTTP/1.1" 502 157 10.2.0.2:8080',
+        "gateway_error", "request", "2026-11-20T10:26:05Z", {"client_ip": "10.1.0.2", "client_port": 54126, "server_ip": None},
     ),
     Sample(
         '2001:db8::5 - shop [20/Nov/2026:07:39:49 +0000] "GET / HT" 408 0 "-" "-"',
