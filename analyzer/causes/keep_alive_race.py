@@ -30,6 +30,8 @@ CAUSE = Cause(
              cites=("trigger_frame", "frame")),
         Sign("crossed", "the two crossed: the payload left {sender_fin_to_peer_data} after the FIN, before {peer} could have acted on it",
              lambda e: any_of(e["fin_crossed"], e["sender_fin_to_peer_data"] <= AT_ONCE), 8, -14, source="CAUSE-08 race form, AMB-5"),
+        Sign("request_lost", "what was lost is a request: the server had closed", lambda e: e["apparent_sender"] == "server", 0, -5,
+             source="RFC 9112 section 9.5: a client's request meets the server's close"),
         Sign("idle_before", "the connection had been idle for {idle_before_fin} when it was closed", lambda e: e["idle_before_fin"] >= 1.0, 5, -8,
              source="CAUSE-08: FIN after the keep-alive time"),
         Sign("used_before", "requests had been answered on it before", lambda e: all_of(e["sender_bytes"] > 0, e["peer_bytes"] > 0), 2, -6,

@@ -30,6 +30,8 @@ CAUSE = Cause(
         Sign("dying_socket", "the socket died with unread bytes, or answered what came after it had closed",
              lambda e: any_of(all_of(~e["answers_trigger"], e["live_socket"]), all_of(e["answers_trigger"], e["trigger_had_ack"])), 6, -8,
              source="CAUSE-15", cites=("trigger_frame", "frame")),
+        Sign("died_reading", "payload of {peer} was arriving when it died",
+             lambda e: all_of(~e["answers_trigger"], e["peer_was_sending"]), 6, 0, source="Linux tcp_close: unread data is answered with a reset"),
         Sign("several", "{ended_together} other connections of that port ended within the same second",
              lambda e: all_of(e["apparent_sender"] == "server", e["ended_together"] >= 2), 3, 0, source="CAUSE-15"),
         Sign("orderly", "the server had announced its end in its protocol", goodbye_said,

@@ -27,9 +27,9 @@ from analyzer.diagnosis.record import record as record
 from analyzer.errors import Notice
 from analyzer.language import N_, say
 
-# All weights are divided by this. The one number that the corpus sets: the largest (most modest) with which a confidence in a cause
+# All weights of evidence are divided by this, priors are not. The one number that the corpus sets: the largest (most modest) with which a confidence in a cause
 # is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
-TEMPERATURE = 0.5
+TEMPERATURE = 0.6
 # No answer that rests on inference alone is surer than this; proof (both ends, outgoing at its own host) may be.
 CAP_INFERENCE = 0.95
 CAP_PROOF = 0.99
@@ -93,7 +93,7 @@ def _evaluate(
             notices.append(Notice("error", f"cause {pair.cause.id}", "", sentence))
             continue
         weights = _weights(pair.signs, outcomes)
-        score = pair.cause.prior[pair.origin] + weights.sum(axis=1).astype(float)
+        score = pair.cause.prior[pair.origin] + weights.sum(axis=1) / TEMPERATURE
         needed = np.array([sign.needed for sign in pair.signs])
         score[((outcomes == 0) & needed).any(axis=1)] = OUT
         possible = endings["kind"].isin(pair.cause.kinds) & ((endings["kind"] == "reset") == (pair.origin != "none"))
@@ -130,7 +130,7 @@ def _weights(signs: tuple[Sign, ...], outcomes: npt.NDArray[np.int8]) -> npt.NDA
 
 
 def _normalise(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    odds = 10.0 ** ((scores - scores.max(axis=1, keepdims=True)) / (10.0 * TEMPERATURE))
+    odds = 10.0 ** ((scores - scores.max(axis=1, keepdims=True)) / 10.0)
     odds[scores <= OUT / 2] = 0.0
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
