@@ -48,7 +48,7 @@ def blocks(stream: BinaryIO) -> Iterator[bytes]:
         if decoder is not None:
             piece = decoder.decode(piece).encode("utf-8", "replace")
         if b"\0" in piece:
-            piece = piece.replace(b"\0", b"")
+            piece = piece.translate(None, b"\0")  # many times as fast as replace
         if skipping:
             newline = piece.find(b"\n")
             if newline < 0:

@@ -83,6 +83,7 @@ class _Window:
     decode: Callable[[bytes], str]
     data: bytes = b""
     number: int = 1
+    counted: tuple[int, int] = (0, 0)  # a position, and how many lines end before it
     taken: set[int] = field(default_factory=set)
     known: dict[int, Line] = field(default_factory=dict)
 
@@ -96,11 +97,21 @@ class _Window:
     def forget_before(self, position: int) -> int:
         """Drop whole lines before `position`; how many bytes that were."""
         cut = self.line_start(position)
-        self.number += self.data.count(b"\n", 0, cut)
-        self.data = self.data[cut:]
+        self.number += self.lines_before(cut)
+        self.data, self.counted = self.data[cut:], (0, 0)
         self.taken = {start - cut for start in self.taken if start >= cut}
         self.known.clear()
         return cut
+
+    def lines_before(self, start: int) -> int:
+        """How many lines end before `start`, counted from where it was asked last."""
+        position, lines = self.counted
+        if start >= position:
+            lines += self.data.count(b"\n", position, start)
+        else:
+            lines -= self.data.count(b"\n", start, position)
+        self.counted = start, lines
+        return lines
 
     def raw(self, start: int) -> str:
         return self.decode(self.data[start : self.next_line(start)].removesuffix(b"\n"))
@@ -126,7 +137,7 @@ class _Window:
             else:
                 texts.append(other.text)
             partial = other.partial
-        return Entry(self.number + self.data.count(b"\n", 0, starts[0]), first, texts)
+        return Entry(self.number + self.lines_before(starts[0]), first, texts)
 
     def _plain(self, start: int) -> list[int]:
         """Back to the line with a time, and on to the next one with a time."""

@@ -21,7 +21,8 @@ def add_addresses(rows: list[Row]) -> None:
     known: dict[object, Row] = {}  # process -> the row of this life that names its client
     waiting: dict[object, list[Row]] = {}  # process -> rows of this life that no address is known for
     for row in rows:
-        keys = [key for key in (row.get("session"), row.get("pid")) if key is not None]
+        writer = (row.get("host"), row.get("program"))  # one file may hold the logs of many machines and programs
+        keys: list[object] = [(writer, key) for key in (row.get("session"), row.get("pid")) if key is not None]
         if not keys:
             continue
         process = keys[0]  # a session is one life; a row about another process has that one's number alone

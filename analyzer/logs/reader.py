@@ -26,6 +26,8 @@ from analyzer.logs.processes import add_addresses
 from analyzer.logs.recognition import raw_filter, recognise, score
 from analyzer.schema import LOG_LINES
 
+ENTRIES_LIMIT = 1_000_000  # recognised entries of one source: about 2 GB of memory
+
 
 @dataclass(frozen=True)
 class LogSource:
@@ -46,7 +48,9 @@ class _Tally:
     decoder: encodings.LineDecoder
     lines: int = 0
     recognised: Counter[str] = field(default_factory=Counter)
-    timeless: list[int] = field(default_factory=list)
+    timeless: list[int] = field(default_factory=list)  # the first of them
+    timeless_entries: int = 0
+    cut: int = 0  # the line after which nothing was read, because there was too much
     broken: str = ""  # why reading stopped before the end
 
 
@@ -77,6 +81,9 @@ def read_logs(
 def _rows(name: str, stream: BinaryIO, clock: Clock, tally: _Tally) -> Iterator[dict[str, Any]]:
     for entry in entries(_counted(encodings.blocks(stream), tally), _positions, tally.decoder.decode):
         yield from _entry(name, entry, clock, tally)
+        if tally.recognised.total() >= ENTRIES_LIMIT:
+            tally.cut = entry.number
+            return
 
 
 def _counted(blocks: Iterable[bytes], tally: _Tally) -> Iterator[bytes]:
@@ -100,7 +107,9 @@ def _entry(name: str, entry: Entry, clock: Clock, tally: _Tally) -> Iterator[dic
         return
     stamp = rows[0]["stamp"]
     if stamp is None:
-        tally.timeless.append(entry.number)
+        tally.timeless_entries += 1
+        if len(tally.timeless) < 5:
+            tally.timeless.append(entry.number)
         return
     written, zone = clock.read(stamp)
     written += round(rows[0]["elapsed"] * 1e9)
@@ -133,15 +142,22 @@ def _notices(name: str, tally: _Tally) -> Iterator[Notice]:
             "The file could not be read to its end ({error}): what came before was read.", error=tally.broken
         )
         yield Notice("warning", name, "", sentence)
+    if tally.cut:
+        sentence = say(
+            "More than {n:,} entries speak of connections: what follows line {line:,} was not read. Cut the log to the time of the capture.",
+            n=ENTRIES_LIMIT,
+            line=tally.cut,
+        )
+        yield Notice("warning", name, "", sentence)
     if not tally.lines:
         yield Notice("warning", name, "", say("The log is empty."))
         return
     if tally.timeless:
-        places = ", ".join(map(str, tally.timeless[:5]))
+        places = ", ".join(map(str, tally.timeless))
         yield Notice(
             "warning", name, f"line {places}",
             say_many("{n} entry speaks of a connection but prints no time, and was left out.",
-                     "{n} entries speak of a connection but print no time, and were left out.", len(tally.timeless)),
+                     "{n} entries speak of a connection but print no time, and were left out.", tally.timeless_entries),
         )  # fmt: skip
     recognised = sum(tally.recognised.values())
     if not recognised:

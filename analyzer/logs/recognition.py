@@ -24,6 +24,8 @@ from analyzer.logs.log_format import BY_ERROR, ERROR_SENTENCES, Head, LogFormat,
 from analyzer.logs.peeling import Line, unwrap
 from analyzer.logs.prefilter import SHORTEST, LiteralFilter
 
+ENTRY_ENDS = 8192  # characters at the beginning and at the end of an entry that are looked at: a traceback says it last
+MESSAGES_LIMIT = 64  # messages that are tried on one entry; a real one holds texts of ten at most
 TEXT_LIMIT = 2000  # characters of an entry's first line that are kept
 # Lines that may hold any text in a form that no literal finds: their content is looked at once it is out.
 HIDDEN = (b'"MESSAGE":[', b'"MESSAGE": [', b'"MESSAGE" : [', b" stdout P ", b" stderr P ")
@@ -101,7 +103,7 @@ def recognise(first: Line, lines: list[str], year: int, *, bare: bool = False) -
     """
     flat = _flat(lines)
     rows = _read(first, lines, flat, _candidates(flat, first.program, own=True), year, bare)
-    if rows is None:
+    if rows is None and not _claimed(lines, flat):
         taken_out = unwrap(replace(first, text="\n".join(lines)), str, fields=True)
         if taken_out.envelopes != first.envelopes:
             return recognise(taken_out, taken_out.text.split("\n"), year, bare=bare)
@@ -113,7 +115,8 @@ def recognise(first: Line, lines: list[str], year: int, *, bare: bool = False) -
 
 
 def _flat(lines: list[str]) -> str:
-    return " ".join(part.strip() for part in lines)[: encodings.LINE_LIMIT]
+    text = " ".join(part.strip() for part in lines)
+    return text if len(text) <= 2 * ENTRY_ENDS else f"{text[:ENTRY_ENDS]} … {text[-ENTRY_ENDS:]}"
 
 
 def _candidates(flat: str, program: str | None, *, own: bool) -> dict[int, list[Message]]:
@@ -128,13 +131,18 @@ def _candidates(flat: str, program: str | None, *, own: bool) -> dict[int, list[
         for _, literal in index.literals.find(f"{flat}\n".encode("utf-8", "replace"))
         for pair in index.messages[literal]
     }
+    mine = [pair for pair in found if (known[pair[0]].rank == 0) is own]
+    mine.sort(key=lambda pair: (program is None or program.lower() not in known[pair[0]].programs, pair))
     wanted: dict[int, list[Message]] = {}
-    for f, m in sorted(
-        found, key=lambda pair: (program is None or program.lower() not in known[pair[0]].programs, pair)
-    ):
-        if (known[f].rank == 0) is own:
-            wanted.setdefault(f, []).append(known[f].messages[m])
+    for f, m in mine[:MESSAGES_LIMIT]:
+        wanted.setdefault(f, []).append(known[f].messages[m])
     return wanted
+
+
+def _claimed(lines: list[str], flat: str) -> bool:
+    """Whether a program has an entry for its own although it says nothing in it that we know: words in it are quoted from elsewhere."""
+    heads = (f.head(lines[0].strip() if f.anchored else flat) for f in all_formats() if f.rank == 0)
+    return any(head is not None and (head.exclusive or head.continued) for head in heads)
 
 
 def _read(
