@@ -15,6 +15,7 @@ from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrHopByHop
 
 from analyzer import capture
 from analyzer.capture import links, pcap, pcapng, walking
+from analyzer.capture.streams import Stream
 from analyzer.errors import Notice
 
 RELAXED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -140,7 +141,7 @@ def test_both_byte_orders_give_the_same_rows(tmp_path: Path, seed: int) -> None:
 
 def prefix_lengths(size: int) -> list[int]:
     rng = random.Random(size)
-    return [*range(min(size, 2048)), *sorted(rng.sample(range(2048, size), min(300, max(0, size - 2048))))]
+    return [*range(min(size, 4096)), *sorted(rng.sample(range(4096, size), min(150, max(0, size - 4096))))]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -224,6 +225,47 @@ def test_flipped_bytes_never_crash_nor_loop(tmp_path: Path, name: str) -> None:
             assert 20 <= segment["header"] <= 60
             assert segment["captured"] == 0 or segment["offset"] + segment["captured"] <= len(data)
             assert 1 <= segment["frame"] <= count
+
+    survive()
+
+
+def blocks_of(data: bytes, order: str) -> list[bytes]:
+    """The blocks of a well-formed pcapng file."""
+    out, at = [], 0
+    while at < len(data):
+        size = struct.unpack_from(order + "I", data, at + 4)[0]
+        out.append(data[at : at + size])
+        at += size
+    return out
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_blocks_in_any_order_invent_no_packet(tmp_path: Path, order: str) -> None:
+    """Descriptions may come late or twice: what is read is some of the packets, each as it is, in the order of the file."""
+    blocks = blocks_of(mixed_pcapng(30, order, 4), order)
+    packets = {bytes(frame.data) for frame in frames(30, 4)}
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(b"".join(blocks))
+    file = build.found(path)
+
+    @RELAXED
+    @given(st.permutations(range(1, len(blocks))), st.booleans())
+    def survive(places: list[int], whole: bool) -> None:
+        first = [0] if whole else []
+        data = b"".join(blocks[i] for i in [*first, *places])
+        path.write_bytes(data)
+        count = 0
+        for stretch in walking.stretches(Stream(path), walking.parser_of("pcapng"), "a", 700):
+            for record in stretch.step.records:
+                if record["link"] >= 0:
+                    at = record["offset"]
+                    assert stretch.data[at : at + record["captured"]].tobytes() in packets
+                    count += 1
+        assert count <= 30
+        if whole:
+            segments = np.concatenate([chunk.segments for chunk in capture.read(file, chunk_bytes=700)])
+            assert len(segments) <= count
+            assert (np.diff(segments["frame"]) > 0).all()
 
     survive()
 
