@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 PACKETS = 40  # per connection
 ROUNDS = 11
 HEADERS = 54  # Ethernet, IPv4, TCP without options
+BYTES = 270  # of an average packet, with its record's header
 SERVERS = 20
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 START = 1_700_000_000_000_000_000  # ns since 1970
@@ -34,7 +35,7 @@ HEADER = np.dtype(
 )  # fmt: skip
 
 
-def traffic(connections: int, *, resets: float = 0.002, seed: int = 1) -> NDArray[np.void]:
+def traffic(connections: int, *, resets: float = 0.002, seed: int = 1, begin: int = START) -> NDArray[np.void]:
     """Return one HEADER row per packet, in time order; `resets` is the share of connections that end with one."""
     rng = np.random.default_rng(seed)
     shape = (connections, PACKETS)
@@ -81,7 +82,7 @@ def traffic(connections: int, *, resets: float = 0.002, seed: int = 1) -> NDArra
     rows["id"] = rng.integers(0, 65536, shape)
     rows["total"] = length + 40
     rows["wire"] = length + HEADERS
-    micro = (time * 1e6).astype(np.int64) + START // 1000
+    micro = (time * 1e6).astype(np.int64) + begin // 1000
     rows["sec"], rows["usec"] = micro // 1_000_000, micro % 1_000_000
     rows = rows.reshape(-1)[np.argsort(micro, axis=None, kind="stable")]
     return _checksummed(rows)
@@ -121,6 +122,19 @@ def write(path: Path, rows: NDArray[np.void], snaplen: int = 262_144) -> None:
                 len(block), HEADER.itemsize
             )
             file.write(out.tobytes())
+
+
+def ring(folder: Path, files: int = 50, size: int = 200_000_000) -> list[Path]:
+    """Write a rotated set of whole packets: files of about `size` bytes that follow each other, clients and ports used again."""
+    packets = size // BYTES // PACKETS * PACKETS
+    paths = []
+    for i in range(files):
+        path = folder / f"ring.pcap{i:02}"
+        if not path.exists():
+            begin = START + i * int(1.1 * SPAN) * 1_000_000_000
+            write(path, traffic(packets // PACKETS, seed=i, begin=begin))
+        paths.append(path)
+    return paths
 
 
 def both(folder: Path, packets: int = 2_000_000) -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer import connections
-from analyzer.connections.folding import START
+from analyzer.connections.layout import START
 from analyzer.schema import NO_TIME
 
 # Few endpoints and few numbers, so that ports are reused, packets come again, and holes open and close.

@@ -18,6 +18,7 @@ from analyzer.connections.columns import address_text, booleans, integers, secon
 from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
+from analyzer.connections.settling import unseen
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
 from analyzer.errors import Notice
 from analyzer.language import say
@@ -35,7 +36,7 @@ SILENCE_TIMES = 2  # … or this many retransmissions
 class Index:
     """What pass 2 needs besides CONNECTIONS to find the same packets again."""
 
-    first_connection: int
+    identities: Array  # of each row of CONNECTIONS
     tuples: Array  # layout.TUPLE
     streams: Array  # layout.STREAM
     tuple_of: Array  # row of `tuples` per connection
@@ -96,8 +97,8 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
         point=state.point,
         connections=connections,
         hosts=hosts_table(state.point, hosts, texts, connections),
-        gaps=gaps_table(state.point, connections),
-        traffic=traffic_table(state.point, connections),
+        gaps=gaps_table(state.point, connections, state.settled.paths, texts, state.first_connection),
+        traffic=traffic_table(state.point, connections, state.settled.minutes, texts),
         reset_frames=reset_frames_table(state, texts),
         coverage=coverage_table(
             state.point,
@@ -109,9 +110,10 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
             int(state.counts[layout.SEGMENTS]),
             int(np.count_nonzero(unseen(ends.client) | unseen(ends.server))),
             captures,
+            state.settled,
         ),
-        notices=notices(state),
-        identities=len(connections),
+        notices=notices(state, texts),
+        identities=int(state.counts[layout.NUMBERED]),
         index=make_index(state, ends),
     )
 
@@ -127,8 +129,15 @@ def read_ends(state: State) -> Ends:
     endpoint0 = tuples["host0"].astype(np.int64) << 16 | tuples["port0"]
     endpoint1 = tuples["host1"].astype(np.int64) << 16 | tuples["port1"]
     _, numbers = np.unique(np.concatenate([endpoint0, endpoint1]), return_inverse=True)
+    served = np.unique(state.settled.paths["server"] << 16 | state.settled.paths["port"])
     end = client_ends(
-        numbers[:count], tuples["port0"], numbers[count:], tuples["port1"], connections["first_from"], known
+        numbers[:count],
+        tuples["port0"],
+        numbers[count:],
+        tuples["port1"],
+        connections["first_from"],
+        known,
+        np.unique(numbers[np.isin(np.concatenate([endpoint0, endpoint1]), served)]),
     )
     rows = 2 * np.arange(count)
     return Ends(
@@ -158,11 +167,6 @@ def payload(side: Array) -> Array:
 def payload_acknowledged(side: Array) -> Array:
     """Whether the other end acknowledged all payload of this end."""
     return np.where(side["known"], side["acked"] >= side["next"] - side["fin"], True)
-
-
-def unseen(side: Array) -> Array:
-    """Whether bytes of an end were acknowledged that are not in the capture."""
-    return side["unseen"] | ((side["hole_end"] > side["hole"]) & (side["acked"] > side["hole"]))
 
 
 def unanswered(side: Array, other: Array) -> tuple[Array, Array]:
@@ -223,7 +227,7 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
     both_syns = (client["syn_timestamps"] >= 0) & (server["syn_timestamps"] >= 0)
     frame = pd.DataFrame(
         {
-            "connection": integers(state.first_connection + np.arange(count)),
+            "connection": integers(state.first_connection + c["number"]),
             "point": pd.Series([state.point] * count, dtype="string"),
             "capture": strings(names, np.searchsorted(numbers, c["first_file"])),
             "stream": integers(c["stream"], c["stream"] >= 0),
@@ -282,7 +286,6 @@ def _seen(side: Array) -> list[zeek.Seen]:
 def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
     """RESET_FRAMES of one capture point, in reading order."""
     r = state.resets[: state.counts[layout.RESETS]]
-    tuples = state.tuples[r["tuple"]]
     first = r["end"] == 0
     names, numbers = list(state.files.values()), np.array(list(state.files), np.int64)
     frame = pd.DataFrame(
@@ -293,10 +296,10 @@ def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
             "stream": integers(r["stream"], r["stream"] >= 0),
             "connection": integers(state.first_connection + r["connection"]),
             "time": times(r["time"]),
-            "src": strings(texts, np.where(first, tuples["host0"], tuples["host1"])),
-            "sport": integers(np.where(first, tuples["port0"], tuples["port1"])),
-            "dst": strings(texts, np.where(first, tuples["host1"], tuples["host0"])),
-            "dport": integers(np.where(first, tuples["port1"], tuples["port0"])),
+            "src": strings(texts, np.where(first, r["host0"], r["host1"])),
+            "sport": integers(np.where(first, r["port0"], r["port1"])),
+            "dst": strings(texts, np.where(first, r["host1"], r["host0"])),
+            "dport": integers(np.where(first, r["port1"], r["port0"])),
             "flags": integers(r["flags"]),
             "seq": integers(r["seq"]),
             "ack": integers(r["ack"]),
@@ -313,7 +316,7 @@ def make_index(state: State, ends: Ends) -> Index:
     c = ends.connections
     total = ends.client["packets"] + ends.server["packets"]
     return Index(
-        first_connection=state.first_connection,
+        identities=state.first_connection + c["number"],
         tuples=state.tuples[: state.counts[layout.TUPLES]],
         streams=state.streams[: state.counts[layout.STREAMS]],
         tuple_of=c["tuple"],
@@ -322,17 +325,45 @@ def make_index(state: State, ends: Ends) -> Index:
     )
 
 
-def notices(state: State) -> tuple[Notice, ...]:
-    """Trouble that pass 1 met."""
-    return tuple(
+def notices(state: State, texts: list[str]) -> tuple[Notice, ...]:
+    """Trouble that pass 1 met, and what was no longer kept one by one."""
+    found = [
         Notice(
             "warning",
             name,
             "",
             say(
-                "The file holds more than {n:,} address pairs: later streams have no number here, their frame numbers hold.",
+                "The file holds more address pairs than are remembered ({n:,} at most): later streams have no number here, their frame "
+                "numbers hold.",
                 n=state.stream_limit,
             ),
         )
         for name in files_past_limit(state)
-    )
+    ]
+    settled, unlisted = state.settled, int(state.counts[layout.UNLISTED])
+    if settled.connections:
+        sentence = say(
+            "{n:,} connections that ended well are kept as sums only (baselines, gaps, traffic): a log line that belongs to one of them "
+            "finds no connection.",
+            n=settled.connections,
+        )
+        found.append(Notice("info", state.point, "", sentence))
+    if settled.attempts:
+        busiest = settled.targets[np.argsort(-settled.targets["connections"], kind="stable")[0]]
+        sentence = say(
+            "{n:,} attempts to connect that nobody answered or that were refused at once were only counted, as in a flood or a scan; most "
+            "often they went to {host} port {port} ({most:,}). The first ones were judged.",
+            n=settled.attempts,
+            host=texts[busiest["server"]],
+            port=int(busiest["port"]),
+            most=int(busiest["connections"]),
+        )
+        found.append(Notice("warning", state.point, "", sentence))
+    if unlisted:
+        sentence = say(
+            "Of the frames with RST, the first {n:,} are listed; {more:,} more were counted.",
+            n=layout.RESETS_KEPT,
+            more=unlisted,
+        )
+        found.append(Notice("warning", state.point, "", sentence))
+    return tuple(found)

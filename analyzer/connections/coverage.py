@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analyzer.connections.settling import Settled
 from analyzer.language import N_, Sentence, joined, say, say_many
 from analyzer.schema import COVERAGE, TUNNELS
 
@@ -70,14 +71,15 @@ def place(local_client: Array, local_server: Array, remote_client: Array, remote
     )
 
 
-def _by_hosts(places: Array, by_direction: bool) -> Place | None:
-    """The place of most connections, by what their hosts show."""
-    told = places[places != ""]
+def _by_hosts(places: Array, numbers: Array, by_direction: bool) -> Place | None:
+    """The place of most connections, by what their hosts show; each place stands for so many of them."""
+    told, numbers = places[places != ""], numbers[places != ""]
     if len(told) == 0:
         return None
-    names, counts = np.unique(told, return_counts=True)
+    names, which = np.unique(told, return_inverse=True)
+    counts = np.bincount(which, weights=numbers).astype(np.int64)
     best = names[np.argmax(counts)]
-    share = counts.max() / len(told)
+    share = counts.max() / counts.sum()
     why = (
         say("the frames' own directions say which segments left the capturing host")
         if by_direction
@@ -107,21 +109,28 @@ _CAPTURING = {
 }
 
 
-def _by_ttl(connections: pd.DataFrame) -> Place:
-    """What TTLs and round trips say where no host shows itself."""
+def _by_ttl(connections: pd.DataFrame, settled: Array) -> Place:
+    """What TTLs and round trips say where no host shows itself; `settled` counts connections that are no rows any more, by TTL."""
     seen = connections.dropna(subset=["client_ttl", "server_ttl"])
-    if seen.empty:
+    counts = settled.copy()
+    np.add.at(counts, (seen["client_ttl"].to_numpy(np.int64), seen["server_ttl"].to_numpy(np.int64)), 1)
+    if not counts.any():
         return Place("unknown", say("Frames carry no direction, and no connection shows the TTL of both ends."))
-    client = seen["client_ttl"].isin(INITIAL_TTLS).to_numpy(bool)
-    server = seen["server_ttl"].isin(INITIAL_TTLS).to_numpy(bool)
-    usual_client, usual_server = int(seen["client_ttl"].mode()[0]), int(seen["server_ttl"].mode()[0])
+    first, second = np.nonzero(counts)
+    numbers = counts[first, second]
+    client, server = np.isin(first, INITIAL_TTLS), np.isin(second, INITIAL_TTLS)
+    usual_client, usual_server = int(counts.sum(axis=1).argmax()), int(counts.sum(axis=0).argmax())
+
+    def share(rows: Array) -> float:
+        return float(numbers[rows].sum() / numbers.sum())
+
     values = say("TTL {client} from the clients, {server} from the servers", client=usual_client, server=usual_server)
-    if np.mean(~client & ~server) >= MOSTLY:
+    if share(~client & ~server) >= MOSTLY:
         return Place("between", say("Segments of both ends had crossed routers ({values}).", values=values))
     for name, near in (("client", client & ~server), ("server", server & ~client)):
-        if near.mean() >= MOSTLY:
+        if share(near) >= MOSTLY:
             return Place("unknown", say(_NEAR[name], values=values, trip=_trip(seen, name)))
-    if np.mean(client & server) >= MOSTLY:
+    if share(client & server) >= MOSTLY:
         return Place("unknown", say("No router lies between the two ends and the capture ({values}).", values=values))
     return Place(
         "unknown", say("The TTLs of different connections contradict each other (usually {values}).", values=values)
@@ -145,17 +154,21 @@ def _trip(connections: pd.DataFrame, name: str) -> Sentence:
     return say("") if pd.isna(trip) else say(", {trip:.3g} ms to it and back", trip=trip * 1e3)
 
 
-def _directions(connections: pd.DataFrame) -> str:
-    """'both' or 'one' for most of the connections that got past a SYN and are not bare resets; 'unknown' without any."""
+def _directions(connections: pd.DataFrame, settled: int) -> str:
+    """'both' or 'one' for most of the connections that got past a SYN and are not bare resets; 'unknown' without any.
+
+    `settled` more showed both.
+    """
     client = (connections["client_packets"] - connections["client_resets"] - connections["syn_frames"]).to_numpy(
         np.int64
     )
     server = (connections["server_packets"] - connections["server_resets"]).to_numpy(np.int64)
     both = (connections["client_packets"] > 0).to_numpy(bool) & (connections["server_packets"] > 0).to_numpy(bool)
     telling = both | (client > 0) | (server > 0)
-    if not telling.any():
+    told = int(telling.sum()) + settled
+    if not told:
         return "unknown"
-    return "both" if both[telling].mean() >= 0.5 else "one"
+    return "both" if 2 * (int(both.sum()) + settled) >= told else "one"
 
 
 def coverage_table(
@@ -168,6 +181,7 @@ def coverage_table(
     segments: int,
     unseen_acked: int,
     captures: pd.DataFrame | None,
+    settled: Settled,
 ) -> pd.DataFrame:
     """COVERAGE of one capture point, one row.
 
@@ -185,10 +199,17 @@ def coverage_table(
         Connections in which bytes were acknowledged that were never seen.
     captures : CAPTURES or None
         The files of this point.
+    settled : Settled
+        What connections come to that are no rows any more.
     """
+    unseen_acked += settled.unseen
+    total = len(connections) + settled.connections + settled.attempts
     local, remote, by_direction = local_hosts(hosts)
-    places = place(local[client_host], local[server_host], remote[client_host], remote[server_host])
-    found = _by_hosts(places, bool(by_direction.any())) or _by_ttl(connections)
+    clients = np.concatenate([client_host, settled.paths["client"]])
+    servers = np.concatenate([server_host, settled.paths["server"]])
+    numbers = np.concatenate([np.ones(len(client_host), np.int64), settled.paths["connections"]])
+    places = place(local[clients], local[servers], remote[clients], remote[servers])
+    found = _by_hosts(places, numbers, bool(by_direction.any())) or _by_ttl(connections, settled.ttls)
     resets = int(hosts["resets"].sum())
     only_resets = segments > 0 and resets >= ONLY_RESETS * segments
     if only_resets:
@@ -197,7 +218,7 @@ def coverage_table(
         )
     busiest = np.argsort(-hosts["packets"], kind="stable")
     here = [texts[i] for i in busiest if local[i]]
-    directions = "unknown" if only_resets else _directions(connections)
+    directions = "unknown" if only_resets else _directions(connections, settled.connections)
     first, last = connections["first"].min(), connections["last"].max()
     drops: Any = pd.NA
     tunnels: list[str] = []
@@ -218,8 +239,8 @@ def coverage_table(
         "unseen_acked": unseen_acked,
         "local_hosts": ", ".join(here) or pd.NA,
         "hosts": ", ".join(texts[i] for i in busiest[:HOSTS_NAMED]) or pd.NA,
-        "connections": len(connections),
-        "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, len(connections), tunnels),
+        "connections": total,
+        "sentence": _sentence(found, here, directions, only_resets, drops, unseen_acked, total, tunnels),
     }
     return COVERAGE.of([row])
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from analyzer.connections import layout
 from analyzer.connections.kernels import EMPTY, fill_host_slots, fill_tuple_slots, fold_segments
+from analyzer.connections.layout import START
+from analyzer.connections.settling import Settled, settle
 from analyzer.schema import SEGMENT
 
 Array = npt.NDArray[Any]
-START = 1 << 10  # rows that each table starts with; each doubles when it is full
 
 
 def _slots(rows: int) -> Array:
@@ -45,6 +46,7 @@ class State:
     streams: Array = field(default_factory=lambda: np.zeros(START, layout.STREAM))
     sightings: Array = field(default_factory=lambda: np.zeros(layout.COPY_MEMORY, layout.SIGHTING))
     files_past_limit: list[str] = field(default_factory=list)
+    settled: Settled = field(default_factory=Settled)
 
 
 def start(point: str = "", *, first_connection: int = 1, stream_limit: int = layout.STREAM_LIMIT) -> State:
@@ -56,7 +58,7 @@ def start(point: str = "", *, first_connection: int = 1, stream_limit: int = lay
         Name of the capture point, as it stands in every table.
     first_connection : int
         Identity of the first connection. Identities count up from here: give each point the number after the last one's
-        (`first_connection + len(traffic.connections)`), so that they are unique in the run.
+        (`first_connection + traffic.identities`), so that they are unique in the run.
     stream_limit : int
         Address pairs per file whose stream number is followed. Beyond it `stream` is null and a notice says so.
     """
@@ -141,8 +143,12 @@ def _doubled(rows: Array) -> Array:
 
 
 def _grow(state: State) -> None:
-    """Double every table that is full."""
+    """Double every table that is full; of many connections, settle those that ended first."""
     counts = state.counts
+    full = counts[layout.CONNECTIONS] == len(state.connections)
+    if full and len(state.connections) >= layout.SETTLE_AT:
+        settle(state)
+        full = counts[layout.CONNECTIONS] > layout.CROWDED * len(state.connections)
     if counts[layout.TUPLES] == len(state.tuples):
         state.tuples = _doubled(state.tuples)
         state.tuple_slots = _slots(len(state.tuples))
@@ -151,7 +157,7 @@ def _grow(state: State) -> None:
         state.hosts = _doubled(state.hosts)
         state.host_slots = _slots(len(state.hosts))
         fill_host_slots(state.hosts, counts[layout.HOSTS], state.host_slots)
-    if counts[layout.CONNECTIONS] == len(state.connections):
+    if full:
         state.connections = _doubled(state.connections)
         state.sides = _doubled(state.sides)
     if counts[layout.RESETS] == len(state.resets):

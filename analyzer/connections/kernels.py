@@ -17,6 +17,7 @@ from analyzer.connections.layout import (
     COPY_NS,
     FILE_TUPLES,
     HOSTS,
+    KEYS,
     LETTER_ACK,
     LETTER_AGAIN,
     LETTER_DATA,
@@ -26,13 +27,16 @@ from analyzer.connections.layout import (
     LETTER_SYN_ACK,
     LETTER_ZERO_WINDOW,
     NEXT_STREAM,
+    NUMBERED,
     OUT_OF_ORDER_NS,
     RESETS,
+    RESETS_KEPT,
     SEGMENTS,
     SEQUENCE_JUMP,
     STREAMS,
     TTLS,
     TUPLES,
+    UNLISTED,
 )
 from analyzer.schema import ACK, DIRECTION_IN, DIRECTION_OUT, FIN, NO_TIME, RST, SYN
 
@@ -40,6 +44,7 @@ NEW, AGAIN, KEEPALIVE, SILENT = 0, 1, 2, 3  # what a segment is to its direction
 ORIGIN = np.int64(1) << 32  # positions start here, so that they may go below the first number seen
 MIX = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = -1
+NEVER = np.iinfo(np.int64).max
 
 
 # --- Hashing: open addressing, a slot holds a row number ------------------------------------------------------------
@@ -98,6 +103,7 @@ def find_host(hi: Any, lo: Any, hosts: Any, slots: Any, counts: Any) -> Any:
     slots[slot] = row
     hosts[row].hi = hi
     hosts[row].lo = lo
+    hosts[row].rtt_min = NEVER
     for i in range(TTLS):
         hosts[row].ttl[i] = -1
         hosts[row].syn_ttl[i] = -1
@@ -139,6 +145,8 @@ def add_tuple(s: Any, end: int, slot: Any, tuples: Any, slots: Any, counts: Any)
     counts[TUPLES] += 1
     slots[slot] = row
     t = tuples[row]
+    t.key = counts[KEYS]
+    counts[KEYS] += 1
     if end == 0:
         t.hi0, t.lo0, t.port0, t.hi1, t.lo1, t.port1 = s.src_hi, s.src_lo, s.sport, s.dst_hi, s.dst_lo, s.dport
     else:
@@ -197,16 +205,16 @@ def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool,
 
 
 @compiled
-def first_sighting(s: Any, row: Any, end: int, sightings: Any) -> Any:
+def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
     """Frame of the first sighting of this packet when this is a copy, else -1 (and it is remembered as a first sighting).
 
-    A copy comes from the same end of the same address pair (`row`) with the same numbers, flags, length, IP ID and timestamp as
+    A copy comes from the same end of the same address pair (`key`) with the same numbers, flags, length, IP ID and timestamp as
     a packet at most COPY_NS earlier, and was seen at another place (interface, direction, VLAN or TTL) or, at the same place,
     has an IP ID that is not 0 (fact base, AMB-C1): a stack that counts IP IDs up gives a retransmission a new one.
     """
     if s.time == NO_TIME:
         return np.int64(-1)
-    signature = mix(MIX, 2 * row + end)
+    signature = mix(MIX, 2 * key + end)
     signature = mix(signature, (np.uint64(s.seq) << np.uint64(32)) | np.uint64(s.ack))
     signature = mix(signature, (np.uint64(s.tsval) << np.uint64(32)) | np.uint64(np.uint32(s.length)))
     signature = mix(signature, (np.uint64(np.uint32(s.ip_id)) << np.uint64(32)) | np.uint64(s.flags))
@@ -598,7 +606,7 @@ def fold_segments(
             counts[TUPLES] >= len(tuples)
             or counts[HOSTS] + 2 > len(hosts)
             or counts[CONNECTIONS] >= len(connections)
-            or counts[RESETS] >= len(resets)
+            or (counts[RESETS] >= len(resets) and len(resets) < RESETS_KEPT)
             or counts[STREAMS] >= len(streams)
         ):
             return i
@@ -630,7 +638,7 @@ def fold_segments(
         if keep:
             seen_streams[i] = t.stream
 
-        first = first_sighting(s, row, end, sightings) < 0
+        first = first_sighting(s, t.key, end, sightings) < 0
         number = t.connection
         if number < 0 or (
             first
@@ -642,6 +650,8 @@ def fold_segments(
             counts[CONNECTIONS] += 1
             t.connection = number
             clear_connection(connections[number], row, end, s, t.stream, file)
+            connections[number].number = counts[NUMBERED]
+            counts[NUMBERED] += 1
             clear_side(sides[2 * number])
             clear_side(sides[2 * number + 1])
         c = connections[number]
@@ -652,21 +662,27 @@ def fold_segments(
             if c.before_reset < 0:
                 c.before_reset = own.packets + other.packets
             own.resets += 1
-            r = resets[counts[RESETS]]
-            counts[RESETS] += 1
-            r.frame = s.frame
-            r.time = s.time
-            r.stream = t.stream
-            r.connection = number
-            r.tuple = row
-            r.seq = s.seq
-            r.ack = s.ack
-            r.length = s.length
-            r.file = file
-            r.flags = flags
-            r.window = s.window
-            r.ttl = s.ttl
-            r.end = end
+            if counts[RESETS] < RESETS_KEPT:
+                r = resets[counts[RESETS]]
+                counts[RESETS] += 1
+                r.frame = s.frame
+                r.time = s.time
+                r.stream = t.stream
+                r.connection = c.number
+                r.host0 = t.host0
+                r.host1 = t.host1
+                r.port0 = t.port0
+                r.port1 = t.port1
+                r.seq = s.seq
+                r.ack = s.ack
+                r.length = s.length
+                r.file = file
+                r.flags = flags
+                r.window = s.window
+                r.ttl = s.ttl
+                r.end = end
+            else:
+                counts[UNLISTED] += 1
         own.packets += 1
         c.last_frame = s.frame
         c.last_file = file
@@ -727,8 +743,9 @@ def select_segments(
             at = stream_next[row]
             while at < stream_ends[row] and streams[at].file < file:
                 at += 1
-            t.stream = streams[at].stream if at < stream_ends[row] and streams[at].file == file else -1
-            stream_next[row] = at + 1
+            told = at < stream_ends[row] and streams[at].file == file
+            t.stream = streams[at].stream if told else -1
+            stream_next[row] = at + 1 if told else at
         follow_bases(t, end, s.flags, s.seq, s.ack, begins, file)
 
         at = t.connection

@@ -13,6 +13,7 @@ import numpy as np
 
 MILLISECOND = 1_000_000  # ns
 SECOND = 1_000 * MILLISECOND
+MINUTE = 60 * SECOND
 
 COPY_NS = (
     10 * MILLISECOND
@@ -24,6 +25,20 @@ OUT_OF_ORDER_NS = (
 SEQUENCE_JUMP = 1 << 30  # an ACK further ahead than this belongs to another life of the address pair
 STREAM_LIMIT = 1 << 24  # address pairs per file whose stream number is followed; beyond, stream is null
 
+START = 1 << 10  # rows that each table starts with; each doubles when it is full
+# When so many connections of one point are rows (60 MB, and 200 MB as a table), those that ended well are settled; see settling.py.
+SETTLE_AT = 1 << 17
+SETTLED_NS = (
+    120 * SECOND
+)  # … if nothing came for so long: twice the time for which a socket waits for late packets (Linux' TIME-WAIT)
+ATTEMPT_NS = 3 * SECOND  # a SYN that nobody answered for so long has been repeated, or was one of a flood
+CROWDED = 0.75  # share of rows that must be left for attempts to become counts, and else for the table to double
+SAMPLE = 0.25  # share of rows, the oldest, that stay even then
+TARGETS = 64  # endpoints by which attempts are counted
+TUPLES_KEPT = 1 << 21  # address pairs, 250 MB
+HOSTS_KEPT = 1 << 17  # addresses, 40 MB
+RESETS_KEPT = 1 << 20  # RST frames that are listed, 80 MB; beyond, they are counted
+
 # One address pair. Stream numbers are Wireshark's and restart with each file; connections go on.
 TUPLE = np.dtype(
     [
@@ -31,6 +46,7 @@ TUPLE = np.dtype(
         ("lo0", np.uint64),
         ("hi1", np.uint64),
         ("lo1", np.uint64),
+        ("key", np.int64),  # its number since the beginning, whatever row it has
         ("connection", np.int64),  # row of its last connection; -1 none
         ("stream", np.int64),  # of `file`; -1 past the limit
         ("file", np.int32),  # file in which `stream` and the bases hold; -1 none
@@ -49,6 +65,7 @@ TUPLE = np.dtype(
 # One connection.
 CONNECTION = np.dtype(
     [
+        ("number", np.int64),  # since the beginning, whatever row it has
         ("tuple", np.int64),
         ("first", np.int64),  # ns; NO_TIME until a packet has a time
         ("last", np.int64),  # ns
@@ -134,6 +151,9 @@ HOST = np.dtype(
         ("established4", np.int64),  # of these, IPv4
         ("zero_id", np.int64),  # of these, with IP ID 0
         ("resets", np.int64),
+        ("as_client", np.int64),  # settled connections
+        ("as_server", np.int64),
+        ("rtt_min", np.int64),  # of settled connections, ns
         ("ttl_count", np.int64, (TTLS,)),
         ("syn_ttl_count", np.int64, (TTLS,)),
         ("ttl", np.int16, (TTLS,)),
@@ -148,12 +168,15 @@ RESET = np.dtype(
         ("frame", np.int64),
         ("time", np.int64),
         ("stream", np.int64),
-        ("connection", np.int64),
-        ("tuple", np.int64),
+        ("connection", np.int64),  # its number
+        ("host0", np.int32),
+        ("host1", np.int32),
         ("seq", np.uint32),
         ("ack", np.uint32),
         ("length", np.int32),
         ("file", np.int32),
+        ("port0", np.uint16),
+        ("port1", np.uint16),
         ("flags", np.uint16),
         ("window", np.uint16),
         ("ttl", np.uint8),
@@ -203,7 +226,8 @@ MARK = np.dtype(
 )
 
 # The counters of a state, by index.
-TUPLES, HOSTS, CONNECTIONS, RESETS, STREAMS, NEXT_STREAM, FILE_TUPLES, SEGMENTS, COUNTERS = range(9)
+TUPLES, HOSTS, CONNECTIONS, RESETS, STREAMS, NEXT_STREAM, FILE_TUPLES, SEGMENTS = range(8)
+NUMBERED, KEYS, UNLISTED, COUNTERS = range(8, 12)  # connections and address pairs so far, RST frames past RESETS_KEPT
 
 # Zeek's history letters, by code (base/protocols/conn): SYN, SYN-ACK, pure ACK, data, FIN, RST, sent again, zero window.
 LETTERS = "SHADFRTW"

@@ -26,7 +26,13 @@ SERVICE_PORTS = (
 
 
 def client_ends(
-    endpoint0: Array, port0: Array, endpoint1: Array, port1: Array, first_from: Array, known: Array
+    endpoint0: Array,
+    port0: Array,
+    endpoint1: Array,
+    port1: Array,
+    first_from: Array,
+    known: Array,
+    servers: Array | None = None,
 ) -> Array:
     """Which end is the client: `known` where it is 0 or 1, else guessed.
 
@@ -43,6 +49,8 @@ def client_ends(
         End that sent the first packet.
     known : int8 array
         Client's end by handshake, -1 without.
+    servers : int64 array, optional
+        Endpoints that are known to be servers from connections that are not given.
 
     Returns
     -------
@@ -55,6 +63,8 @@ def client_ends(
     served = np.zeros(size, bool)
     served[endpoint1[known == 0]] = True
     served[endpoint0[known == 1]] = True
+    if servers is not None:
+        served[servers] = True
 
     services = np.array(SERVICE_PORTS)
     service0 = (port0 < SYSTEM_PORTS) | np.isin(port0, services)

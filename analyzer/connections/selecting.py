@@ -105,7 +105,7 @@ def wanted(
     pairs, first, number = np.unique(index.tuple_of[chosen], return_index=True, return_counts=True)
 
     spans = np.zeros(len(chosen), layout.SPAN)
-    spans["connection"] = index.first_connection + chosen
+    spans["connection"] = index.identities[chosen]
     for name in ("first_file", "first_frame", "last_file", "last_frame"):
         spans[name] = table[name].to_numpy(np.int64)[chosen]
     spans["pivot"] = index.pivot[chosen]

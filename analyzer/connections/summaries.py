@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analyzer.connections.columns import floats, integers
+from analyzer.connections.columns import floats, integers, seconds, strings, times
+from analyzer.connections.kernels import NEVER
+from analyzer.connections.layout import MINUTE
 from analyzer.schema import GAPS, HOSTS, TRAFFIC
 
 Array = npt.NDArray[Any]
@@ -41,18 +43,21 @@ def hosts_table(point: str, hosts: Array, texts: list[str], connections: pd.Data
         ]
     )
     ip = pd.Series(texts, dtype="string")
+    settled = seconds(hosts["rtt_min"], hosts["as_client"] + hosts["as_server"] > 0).where(hosts["rtt_min"] != NEVER)
     frame = pd.DataFrame(
         {
             "point": pd.Series([point] * len(hosts), dtype="string"),
             "ip": ip,
             "packets": integers(hosts["packets"]),
-            "as_client": _counted(connections["client_ip"], ip),
-            "as_server": _counted(connections["server_ip"], ip),
+            "as_client": _counted(connections["client_ip"], ip) + hosts["as_client"],
+            "as_server": _counted(connections["server_ip"], ip) + hosts["as_server"],
             "ttl_usual": integers(ttl, established > 0),
             "ttl_share": floats(ttl_count / np.maximum(established, 1), established > 0),
             "syn_ttl_usual": integers(syn_ttl, syn_ttl >= 0),
             "zero_id_share": floats(hosts["zero_id"] / np.maximum(established4, 1), established4 > 0),
-            "rtt_min": trips.groupby("ip")["rtt"].min().reindex(ip).reset_index(drop=True),
+            "rtt_min": pd.concat(
+                [trips.groupby("ip")["rtt"].min().reindex(ip).reset_index(drop=True), settled], axis=1
+            ).min(axis=1),
             "frames_in": integers(hosts["incoming"]),
             "frames_out": integers(hosts["outgoing"]),
             "resets": integers(hosts["resets"]),
@@ -74,17 +79,45 @@ def _counted(column: pd.Series, ip: pd.Series) -> pd.Series:
     return column.value_counts().reindex(ip, fill_value=0).reset_index(drop=True)
 
 
-def gaps_table(point: str, connections: pd.DataFrame) -> pd.DataFrame:
-    """GAPS, by path: the longest silence that each is known to survive, and which connection survived it."""
+def _paths(rows: Array, texts: list[str]) -> dict[str, pd.Series]:
+    """PATH of settled sums."""
+    return {
+        "client_ip": strings(texts, rows["client"]),
+        "server_ip": strings(texts, rows["server"]),
+        "server_port": integers(rows["port"]),
+    }
+
+
+def gaps_table(
+    point: str, connections: pd.DataFrame, settled: Array, texts: list[str], first_connection: int
+) -> pd.DataFrame:
+    """GAPS, by path: the longest silence that each is known to survive, and which connection survived it.
+
+    Parameters
+    ----------
+    connections : CONNECTIONS
+        Of this point.
+    settled : array of settling.PATH
+        What connections came to that are no rows any more; hosts are places in `texts`, numbers count from `first_connection`.
+    """
     if connections.empty:
         return GAPS.empty()
     columns = [*PATH, "connection", "longest_gap_survived"]
-    best_first = connections[columns].sort_values(
-        ["longest_gap_survived", "connection"], ascending=[False, True], na_position="last"
-    )
+    rows = connections[columns].assign(connections=1)
+    if len(settled):
+        more = pd.DataFrame(
+            {
+                **_paths(settled, texts),
+                "connection": integers(first_connection + settled["survivor"]),
+                "longest_gap_survived": seconds(settled["survived"], settled["survived"] > 0),
+                "connections": settled["connections"],
+            }
+        )
+        rows = pd.concat([rows, more], ignore_index=True)
+    best_first = rows.sort_values(["longest_gap_survived", "connection"], ascending=[False, True], na_position="last")
     paths = best_first.groupby(PATH, sort=True)
     frame = paths.agg(
-        connections=("connection", "size"),
+        connections=("connections", "sum"),
         longest_survived=("longest_gap_survived", "max"),
         survivor=("connection", "first"),
     ).reset_index()
@@ -92,8 +125,11 @@ def gaps_table(point: str, connections: pd.DataFrame) -> pd.DataFrame:
     return GAPS.conform(frame.assign(point=point))
 
 
-def traffic_table(point: str, connections: pd.DataFrame) -> pd.DataFrame:
-    """TRAFFIC, by minute and path: what was opened in it, and what had its last packet in it and ended well or was reset."""
+def traffic_table(point: str, connections: pd.DataFrame, settled: Array, texts: list[str]) -> pd.DataFrame:
+    """TRAFFIC, by minute and path: what was opened in it, and what had its last packet in it and ended well or was reset.
+
+    `settled` (settling.MINUTE) counts the connections that are no rows any more.
+    """
     moments = [
         ("opened", "first", pd.Series(True, index=connections.index)),
         ("ended_well", "last", connections["ended"] == "well"),
@@ -109,4 +145,15 @@ def traffic_table(point: str, connections: pd.DataFrame) -> pd.DataFrame:
     counted = rows.groupby(["minute", *PATH, "word"]).size().unstack("word", fill_value=0)
     counted = counted.reindex(columns=[name for name, _, _ in moments], fill_value=0).reset_index()
     counted.columns.name = None
+    if len(settled):
+        more = pd.DataFrame(
+            {
+                "minute": times(settled["minute"] * MINUTE),
+                **_paths(settled, texts),
+                "opened": settled["opened"],
+                "ended_well": settled["ended"],
+                "reset": 0,
+            }
+        )
+        counted = pd.concat([counted, more], ignore_index=True).groupby(["minute", *PATH], as_index=False).sum()
     return TRAFFIC.conform(counted.assign(point=point))
