@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.connections import layout
+from analyzer.connections.candidates import GOODBYE, SAYS_GOODBYE
 from analyzer.connections.kernels import EMPTY, fill_host_slots, fill_tuple_slots
 from analyzer.schema import NO_TIME
 
@@ -67,15 +68,31 @@ def settle(state: State) -> None:
     sides = state.sides[: 2 * count].reshape(count, 2)
     now = rows["last"].max()
     quiet = np.where(rows["last"] == NO_TIME, 0, now - rows["last"])
-    gone = _ended_well(rows, sides) & (quiet >= layout.SETTLED_NS)
+    well = _ended_well(rows, sides) & (quiet >= layout.SETTLED_NS)
+    gone = well & ~_may_have_died(rows, state.tuples[rows["tuple"]])
+    sample = np.arange(count) < int(layout.SAMPLE * count)  # the oldest stay even in a crowd, to be judged
+    if _crowded(gone):
+        gone |= well & ~sample
     _add_settled(state.settled, rows[gone], sides[gone], state.tuples[rows["tuple"][gone]], state.hosts)
-    if count - np.count_nonzero(gone) > layout.CROWDED * count:
-        flood = _attempts(rows, sides) & (quiet >= layout.ATTEMPT_NS) & ~gone
-        flood[: int(layout.SAMPLE * count)] = False  # the first ones stay, to be judged
+    if _crowded(gone):
+        flood = _attempts(rows, sides) & (quiet >= layout.ATTEMPT_NS) & ~gone & ~sample
         _add_attempts(state.settled, rows[flood], state.tuples[rows["tuple"][flood]])
         gone |= flood
     if gone.any():
         _remove(state, ~gone)
+
+
+def _crowded(gone: Array) -> bool:
+    return len(gone) - int(np.count_nonzero(gone)) > layout.CROWDED * len(gone)
+
+
+def _may_have_died(rows: Array, tuples: Array) -> Array:
+    """What `candidates.may_have_died` says, of connections whose SYN was seen."""
+    client = rows["syn_from"]
+    port = np.where(client == 0, tuples["port1"], tuples["port0"])
+    asked = (rows["spoke_last"] == client) & (rows["said"] > GOODBYE)
+    left = (rows["fin_from"] == client) & (rows["spoke_last"] == 1 - client) & np.isin(port, SAYS_GOODBYE)
+    return np.asarray(~rows["spoken_to"] & (asked | left))
 
 
 def _ended_well(rows: Array, sides: Array) -> Array:
