@@ -557,7 +557,8 @@ LOG_LINES = _table(
     host=_c("string", "name of the machine that wrote it, as an envelope says"),
     program=_c("string", "name of the program that wrote it, as an envelope says"),
     written=_c(TIME, "time as printed, read with the printed zone, else with the zone given, else as UTC"),
-    zone=_c("string", "'printed' (by the program, or told by its collector's stamp), 'given' or 'unknown'"),
+    zone=_c("string", "'printed' (by the program, or told by its collector's stamp), 'given', 'unknown', or 'boot': seconds since the "
+                      "writer's machine started, as if that had been in 1970"),
     resolution=_c("Float64", "of the time stamp", "s"),
     event=_c("string", "one of EVENTS"),
     severity=_c("string", "as the writer's English would say it: LOG, ERROR, FATAL …"),

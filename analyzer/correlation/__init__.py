@@ -1,7 +1,7 @@
 """ENDINGS x LOG_LINES -> MATCHES, clock offsets, and what is left over.
 
 Lives here: `correlate`, the order of its steps, and `Correlation`. Which event can belong to which ending is in rules.py, the clocks in
-clocks.py, the ties in ties.py, the reasons of lines that nothing explains in leftovers.py.
+clocks.py and boot.py, the ties in ties.py, the reasons of lines that nothing explains in leftovers.py.
 Never here: reading logs or captures, or what a match says about the cause.
 """
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analyzer.correlation.boot import boot_clocks, with_boot_clocks
 from analyzer.correlation.clocks import estimate_clocks
 from analyzer.correlation.leftovers import unmatched_lines
 from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
-from analyzer.correlation.wire import Wire, prepare_lines
+from analyzer.correlation.wire import SECOND, Wire, prepare_lines
 from analyzer.schema import CLOCKS, MATCHES, UNMATCHED_LOG_LINES
 
 __all__ = ["Correlation", "correlate", "named_ends", "spoken_of"]
@@ -56,7 +57,9 @@ def correlate(
     """
     wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
     lines = prepare_lines(log_lines)
-    clocks = estimate_clocks(lines, wire, dict(offsets or {}))
+    boots = boot_clocks(lines, wire)
+    booted = dict(zip(boots["source"], boots["offset"] / SECOND, strict=True))
+    clocks = with_boot_clocks(estimate_clocks(lines, wire, booted | dict(offsets or {})), boots)
     lines = lines.join(clocks.set_index("source")[["offset", "tolerance", "reach"]], on="source")
     lines["time"] = lines["t"] - lines["offset"]
     matches = tie_lines(lines, wire)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-from analyzer.logs.timestamps import Stamp
+from analyzer.logs.timestamps import BOOT, Stamp
 
 SECOND = 10**9  # nanoseconds
 HALF_A_YEAR = 180 * 86400 * SECOND
@@ -26,6 +26,8 @@ def settle(own: Stamp | None, collected: Stamp | None) -> Stamp | None:
     """
     if own is None or collected is None:
         return own or collected
+    if own.form == BOOT:
+        return collected
     if own.zoned or not collected.zoned:
         return own
     apart = own.nanoseconds - collected.nanoseconds
@@ -43,7 +45,9 @@ class Clock:
         self._previous: int | None = None
 
     def read(self, stamp: Stamp) -> tuple[int, str]:
-        """Nanoseconds since 1970 and 'printed', 'given' or 'unknown'."""
+        """Nanoseconds since 1970 and 'printed', 'given', 'boot' or 'unknown'."""
+        if stamp.form == BOOT:
+            return stamp.nanoseconds, "boot"
         if stamp.zoned:
             return stamp.nanoseconds, "printed"
         nanoseconds = stamp.nanoseconds

@@ -1,7 +1,7 @@
 """Time stamps: text -> integer nanoseconds, with resolution and zone.
 
 Lives here: the table of forms, and `Stamp`. Forms are those that programs print; a date whose field order depends on a locale
-(05/01/2024) and a clock that counts from boot are not times and are not read.
+(05/01/2024) is not read. A clock that counts from its machine's start is a form of its own: only resets that both sides name can place it.
 Never here: guessing a zone. A stamp without one is read as UTC and says so.
 """
 
@@ -43,6 +43,10 @@ _WEEK = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _OFFSET = r"[+-]\d\d(?::?\d\d)?"
 _NAMES = "|".join(sorted([*ABBREVIATIONS, *AMBIGUOUS], key=len, reverse=True))
 
+BOOT = (
+    "boot"  # seconds since the writer's machine started, as the Linux kernel counts: read as if that had been in 1970
+)
+
 # (id, pattern, rank): of the stamps in one entry the lowest rank wins, then the finer, then the first. An envelope's own time
 # (syslog, a container's collector) is later and coarser than what the program printed.
 FORMS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
@@ -66,6 +70,7 @@ FORMS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
         ("dmy_upper", r"(?<!\d)(?P<d>\d\d)-(?P<b>JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-(?P<Y>\d{4}) " + _HMS, 0),
         ("glog", rf"^[IWEFDC](?P<m>\d\d)(?P<d>\d\d) {_HMS}\.(?P<f>\d{{6}})", 0),
         ("iso", rf"(?<![\d.]){_YMD}[Tt]{_HMS}(?:[.,](?P<f>\d{{1,9}}))?(?P<z>Z|{_OFFSET})?", 1),
+        (BOOT, r"^(?:\[ {0,6}|[^\[\n]{1,80}\[\d{3}\]\s{1,4}(?:\S{4,6}\s{1,4})?)(?P<boot>\d{1,10}\.\d{6,9})(?:\] |: )", 3),
         ("rfc3164", rf"^(?:<\d{{1,3}}>)?{_MON} {_DAY} {_HMS}(?:\.(?P<f>\d{{1,9}}))? ", 2),
     )
 )  # fmt: skip
@@ -119,6 +124,10 @@ def find(text: str, year: int, end: int = REACH) -> Stamp | None:
 def _stamp(form: str, rank: int, match: re.Match[str], year: int) -> Stamp | None:
     group = match.groupdict()
     start, end = match.span()
+    if form == BOOT:
+        whole, _, fraction = group["boot"].partition(".")
+        nanoseconds = int(whole) * 10**9 + int(fraction.ljust(9, "0"))
+        return Stamp(form, start, end, nanoseconds, 10 ** (9 - len(fraction)), False, True, rank)
     if "epoch" in group:
         whole, _, fraction = group["epoch"].partition(".")
         unit = 10 ** (19 - len(whole))
