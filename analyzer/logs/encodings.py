@@ -40,7 +40,7 @@ def blocks(stream: BinaryIO) -> Iterator[bytes]:
     """
     rest, skipping, decoder = b"", False, None
     first = True
-    while piece := stream.read(BLOCK):
+    for piece in _pieces(stream):
         if first:
             decoder = _utf16(piece)
             piece = piece.removeprefix(codecs.BOM_UTF8)
@@ -64,6 +64,23 @@ def blocks(stream: BinaryIO) -> Iterator[bytes]:
             rest, skipping = rest[:LINE_LIMIT], True
     if rest:
         yield rest
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """What can be read, about BLOCK bytes at a time; also what came before an error, which is then raised."""
+    read = getattr(stream, "read1", stream.read)
+    while True:
+        parts: list[bytes] = []
+        try:
+            while (missing := BLOCK - sum(map(len, parts))) > 0 and (part := read(missing)):
+                parts.append(part)
+        except Exception:
+            if parts:
+                yield b"".join(parts)
+            raise
+        if not parts:
+            return
+        yield b"".join(parts)
 
 
 def _utf16(start: bytes) -> codecs.IncrementalDecoder | None:
