@@ -43,6 +43,7 @@ RESET_COLUMNS = [
     "cause",
     "harmless",
 ]
+LOG_ENTRIES = 100  # entries that `logs` shows; --json has them all
 LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
 
 Captures = Annotated[
@@ -266,13 +267,16 @@ def logs(
     log_timezone: Zone = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> int:
-    """Show what was recognised in these logs."""
+    """Show what was recognised in these logs: format, zone, events, what was not understood, and the first entries."""
     from analyzer import pipeline
+    from analyzer.report import listing
     from analyzer.report.wording import inert
 
-    table, notices = pipeline.recognised(files, log_timezone)
-    table_out(table if as_json else table[LOG_COLUMNS], as_json)
-    for notice in notices:
+    table, sources, notices = pipeline.recognised(files, log_timezone)
+    if not as_json:
+        out(listing.log_sources_text(sources) + "\n")
+    table_out(table if as_json else table[LOG_COLUMNS].head(LOG_ENTRIES), as_json)
+    for notice in notices if as_json else [n for n in notices if n.level != "info"]:
         err(inert(f"{notice.source}: {notice.sentence}") + "\n")
     return NOTHING_HARMFUL
 

@@ -576,6 +576,24 @@ LOG_LINES = _table(
     database=_c("string", "database name"),
 )
 
+LOG_SOURCES = _table(
+    "LOG_SOURCES",
+    "one log that was read: what was recognised in it",
+    source=_c("string", "file name as shown to the user"),
+    lines=_c("Int64", "lines read"),
+    entries=_c("Int64", "entries recognised"),
+    formats=_c("object", "format -> entries that it read, the most first"),
+    events=_c("object", "event -> entries that say it, the most first"),
+    envelopes=_c("string", "ids of what collectors put around its lines (LOG_LINES.envelope), comma-separated; null for none"),
+    encodings=_c("string", "encodings other than UTF-8 that lines were decoded from, comma-separated; null for none"),
+    first=_c(TIME, "earliest LOG_LINES.written"),
+    last=_c(TIME, "latest LOG_LINES.written"),
+    zones=_c("string", "LOG_LINES.zone of its entries, comma-separated"),
+    timeless=_c("Int64", "entries left out because nothing prints their time"),
+    not_understood=_c("Int64", "entries that hold a known text, and that no format read"),
+    not_understood_lines=_c("object", "list of the first five of their line numbers"),
+)
+
 MATCHES = _table(
     "MATCHES",
     "one log line tied to one ending",
@@ -670,5 +688,5 @@ INCIDENTS = _table(
 
 TABLES: tuple[Table, ...] = (
     RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, TRAFFIC, CAPTURES, COVERAGE, ENDINGS,
-    LOG_LINES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, EVIDENCE, FINDINGS, INCIDENTS,
+    LOG_LINES, LOG_SOURCES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, EVIDENCE, FINDINGS, INCIDENTS,
 )  # fmt: skip

@@ -5,8 +5,8 @@
 
 from analyzer.logs.opening import open_logs
 from analyzer.logs.peeling import all_envelopes
-from analyzer.logs.reader import LogSource, read_logs
+from analyzer.logs.reader import LogSource, read_logs, read_sources
 from analyzer.logs.recognition import all_formats
 from analyzer.logs.tables import from_frame
 
-__all__ = ["LogSource", "all_envelopes", "all_formats", "from_frame", "open_logs", "read_logs"]
+__all__ = ["LogSource", "all_envelopes", "all_formats", "from_frame", "open_logs", "read_logs", "read_sources"]

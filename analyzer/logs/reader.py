@@ -24,7 +24,7 @@ from analyzer.logs.entries import Entry, entries
 from analyzer.logs.peeling import Line, unwrap
 from analyzer.logs.processes import add_addresses
 from analyzer.logs.recognition import raw_filter, recognise, score
-from analyzer.schema import LOG_LINES
+from analyzer.schema import LOG_LINES, LOG_SOURCES
 
 ENTRIES_LIMIT = 1_000_000  # recognised entries of one source: about 2 GB of memory
 
@@ -48,6 +48,8 @@ class _Tally:
     decoder: encodings.LineDecoder
     lines: int = 0
     recognised: Counter[str] = field(default_factory=Counter)
+    not_understood: list[int] = field(default_factory=list)  # the first of them
+    not_understood_entries: int = 0
     timeless: list[int] = field(default_factory=list)  # the first of them
     timeless_entries: int = 0
     cut: int = 0  # the line after which nothing was read, because there was too much
@@ -64,7 +66,16 @@ def read_logs(
 
     A source in which nothing was recognised yields a notice, not an error.
     """
+    lines, _, notices = read_sources(sources, timezone=timezone, year=year)
+    return lines, notices
+
+
+def read_sources(
+    sources: Sequence[LogSource], *, timezone: tzinfo | None = None, year: int | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Notice]]:
+    """The same as LOG_LINES, with what was recognised in each source as LOG_SOURCES."""
     rows: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     notices: list[Notice] = []
     for source in sources:
         tally = _Tally(encodings.LineDecoder(score))
@@ -74,8 +85,29 @@ def read_logs(
             found = sorted(_rows(source.name, stream, clock, tally), key=lambda row: int(row["line"]))
         add_addresses(found)
         rows += found
+        summaries.append(_summary(source.name, found, tally))
         notices += _notices(source.name, tally)
-    return LOG_LINES.conform(pd.DataFrame(rows, columns=list(LOG_LINES.columns), dtype=object)), notices
+    lines = LOG_LINES.conform(pd.DataFrame(rows, columns=list(LOG_LINES.columns), dtype=object))
+    return lines, LOG_SOURCES.of(summaries), notices
+
+
+def _summary(name: str, rows: list[dict[str, Any]], tally: _Tally) -> dict[str, Any]:
+    times = [row["written"] for row in rows]
+    return {
+        "source": name,
+        "lines": tally.lines,
+        "entries": tally.recognised.total(),
+        "formats": dict(tally.recognised.most_common()),
+        "events": dict(Counter(row["event"] for row in rows).most_common()),
+        "envelopes": ", ".join(sorted({row["envelope"] for row in rows if row["envelope"]})) or None,
+        "encodings": ", ".join(sorted(tally.decoder.used)) or None,
+        "first": min(times, default=None),
+        "last": max(times, default=None),
+        "zones": ", ".join(sorted({row["zone"] for row in rows})) or None,
+        "timeless": tally.timeless_entries,
+        "not_understood": tally.not_understood_entries,
+        "not_understood_lines": tally.not_understood,
+    }
 
 
 def _rows(name: str, stream: BinaryIO, clock: Clock, tally: _Tally) -> Iterator[dict[str, Any]]:
@@ -103,6 +135,10 @@ def _positions(block: bytes) -> list[int]:
 def _entry(name: str, entry: Entry, clock: Clock, tally: _Tally) -> Iterator[dict[str, Any]]:
     """The rows of one entry: one, or two where a proxy speaks of both its connections."""
     rows = recognise(entry.first, entry.lines, clock.year)
+    if rows is None:
+        tally.not_understood_entries += 1
+        if len(tally.not_understood) < 5:
+            tally.not_understood.append(entry.number)
     if not rows:
         return
     stamp = rows[0]["stamp"]
@@ -130,7 +166,7 @@ def recognise_text(text: str) -> dict[str, Any] | None:
     first, *others = [encodings.clean(part) for part in text[: encodings.LINE_LIMIT].split("\n")]
     line = unwrap(Line(first), str)
     lines = [*line.text.split("\n"), *others]
-    row = next(iter(recognise(line, lines, 1970, bare=True)), None)
+    row = next(iter(recognise(line, lines, 1970, bare=True) or []), None)
     if row is not None:
         del row["stamp"], row["elapsed"]
     return row

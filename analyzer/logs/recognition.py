@@ -91,19 +91,21 @@ def score(text: str) -> int:
     )
 
 
-def recognise(first: Line, lines: list[str], year: int, *, bare: bool = False) -> list[dict[str, Any]]:
+def recognise(first: Line, lines: list[str], year: int, *, bare: bool = False) -> list[dict[str, Any]] | None:
     """Format, message and fields of an entry; its 'stamp' among them (None where it prints no time), and 'elapsed'.
 
     first  the entry's first line and what its envelopes say
     lines  the entry's lines, as their program wrote them
     bare   what a program prints before a message may be missing
 
-    One row, two where a proxy speaks of both its connections, none where nothing is known. A program's own format is asked first; then
-    an entry that is fields (JSON, logfmt) is taken apart; then what may stand in any program's log.
+    One row, two where a proxy speaks of both its connections, none where a program says nothing of a connection; None where nobody reads
+    it. A program's own format is asked first; then an entry that is fields (JSON, logfmt) is taken apart; then what may stand in any log.
     """
     flat = _flat(lines)
     rows = _read(first, lines, flat, _candidates(flat, first.program, own=True), year, bare)
-    if rows is None and not _claimed(lines, flat):
+    if rows is None and _claimed(lines, flat):
+        return []
+    if rows is None:
         taken_out = unwrap(replace(first, text="\n".join(lines)), str, fields=True)
         if taken_out.envelopes != first.envelopes:
             return recognise(taken_out, taken_out.text.split("\n"), year, bare=bare)
@@ -111,7 +113,7 @@ def recognise(first: Line, lines: list[str], year: int, *, bare: bool = False) -
             lines = [*lines, *first.more.split("\n")]
             flat = _flat(lines)
         rows = _read(first, lines, flat, _candidates(flat, first.program, own=False), year, bare)
-    return rows or []
+    return rows
 
 
 def _flat(lines: list[str]) -> str:

@@ -197,7 +197,9 @@ def reset_frames(
     return first_look(points, progress, closer=False)[0].reset_frames
 
 
-def recognised(files: Sequence[str], log_timezone: str | None = None) -> tuple[pd.DataFrame, list[Notice]]:
-    """Return LOG_LINES of these logs, without any capture, and notices."""
+def recognised(
+    files: Sequence[str], log_timezone: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Notice]]:
+    """Return LOG_LINES of these logs, without any capture, LOG_SOURCES, and notices."""
     zone = None if log_timezone is None else zone_of(log_timezone)
-    return log_stage.read_logs(log_stage.open_logs(list(files)), timezone=zone, year=None)
+    return log_stage.read_sources(log_stage.open_logs(list(files)), timezone=zone, year=None)

@@ -6,6 +6,7 @@ Lives here: the knowledge that the report and the commands show. Never here: any
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,11 +25,24 @@ def cause_pages() -> dict[str, dict[str, Any]]:
 
 
 def format_pages() -> dict[str, dict[str, Any]]:
-    """Return by id what is known of each log format, with one sample for each event."""
-    pages = {}
-    for f in logs.all_formats():
+    """Return by id what is known of each log format, with one sample for each event, and of each envelope around lines."""
+    pages: dict[str, dict[str, Any]] = {}
+    for f in sorted(logs.all_formats(), key=lambda f: f.id):
         examples = {s.event: s.text for s in reversed(f.samples) if s.event}
-        pages[f.id] = {"id": f.id, "title": f.title, "messages": len(f.messages), "examples": sorted(examples.items())}
+        pages[f.id] = {
+            "id": f.id,
+            "kind": "format",
+            "title": f.title,
+            "reference": f.reference,
+            "messages": len({m.id for m in f.messages}),
+            "languages": sorted({m.language for m in f.messages}),
+            "verified": dict(Counter(m.verified for m in f.messages).most_common()),
+            "examples": sorted(examples.items()),
+        }
+    for e in logs.all_envelopes():
+        examples = {"": e.samples[0].text}
+        page = {"id": e.id, "kind": "envelope", "title": e.title, "reference": e.reference}
+        pages[e.id] = {**page, "messages": 0, "languages": [], "verified": {}, "examples": list(examples.items())}
     return pages
 
 

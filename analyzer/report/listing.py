@@ -75,17 +75,97 @@ def cause_text(page: Mapping[str, Any]) -> str:
 
 
 def formats_text(pages: Sequence[Mapping[str, Any]]) -> str:
-    """Return the list of log formats: id, title and how many messages are known."""
+    """Return the list of log formats, and of what is taken off around lines: ids and titles."""
     width = max(len(p["id"]) for p in pages)
-    return "\n".join(f"{p['id'].ljust(width)}  {p['title']} ({p['messages']} messages)" for p in pages)
+    out = []
+    for kind, heading in (
+        ("format", tr("What a program writes, recognised by content")),
+        ("envelope", tr("What a collector puts around it, taken off first")),
+    ):
+        out += [heading]
+        for page in (p for p in pages if p["kind"] == kind):
+            out += _wrapped(page["title"], f"  {page['id'].ljust(width)}  ", " " * (width + 4))
+        out += [""]
+    return "\n".join([*out, tr("`pcapreport formats ID` tells one in full.")])
 
 
 def format_text(page: Mapping[str, Any]) -> str:
-    """Return one log format: what it is and what it understands, with an example of each event."""
-    out = [f"{page['id']}: {page['title']}", "", f"{page['messages']} messages. Events and an example of each:"]
+    """Return one log format: what it is, what it understands and how well that is known, with an example of each event."""
+    out = [f"{page['id']}: {page['title']}", page["reference"], ""]
+    if page["kind"] == "envelope":
+        out += [tr("It is taken off, and what is inside is recognised by itself. An example:")]
+    else:
+        languages = ", ".join(page["languages"])
+        out += _wrapped(tr("{n} messages, in: {languages}", n=page["messages"], languages=languages), "", "  ")
+        known = ", ".join(f"{count} {_sources()[how]}" for how, count in page["verified"].items())
+        out += [*_wrapped(tr("Wordings: {known}", known=known), "", "  "), "", tr("Events, and an example of each")]
     for event, example in page["examples"]:
-        out += [f"  {event}", f"    {inert(example)}"]
+        first, *others = example.split("\n")
+        out += [f"  {event}"] if event else []
+        out += [f"    {inert(line)}" for line in (first, *others)]
     return "\n".join(out)
+
+
+def _sources() -> dict[str, str]:
+    return {
+        "lab": tr("reproduced"),
+        "source": tr("read in the program's source"),
+        "docs": tr("documented"),
+        "third_party": tr("seen in others' logs"),
+        "unverified": tr("not verified"),
+    }
+
+
+def log_sources_text(sources: pd.DataFrame) -> str:
+    """Return what was recognised in each log: format, times and zone, events, and what was not understood."""
+    out: list[str] = []
+    for row in plain_rows(sources):
+        formats = _counted(row["formats"]) or tr("nothing recognised")
+        around = tr(" in {envelopes}", envelopes=row["envelopes"]) if row["envelopes"] else ""
+        facts = [(tr("format"), formats + around)]
+        if row["first"]:
+            facts += [(tr("time"), tr("{first} to {last}", first=row["first"], last=row["last"]))]
+            facts += [(tr("zone"), _zones(str(row["zones"])))]
+        if row["encodings"]:
+            facts += [(tr("encoding"), row["encodings"])]
+        if row["events"]:
+            facts += [(tr("events"), _counted(row["events"]))]
+        if row["timeless"]:
+            facts += [(tr("no time"), tr("left out: {n:,}", n=row["timeless"]))]
+        if row["not_understood"]:
+            numbers = ", ".join(map(str, row["not_understood_lines"]))
+            known = tr("hold a known text: {n:,}; lines {numbers}", n=row["not_understood"], numbers=numbers)
+            facts += [
+                (
+                    tr("not understood"),
+                    known + (" …" if row["not_understood"] > len(row["not_understood_lines"]) else ""),
+                )
+            ]
+        out += [
+            tr(
+                "{source}: {lines:,} lines, {entries:,} entries recognised",
+                source=inert(row["source"]),
+                lines=row["lines"],
+                entries=row["entries"],
+            )
+        ]
+        width = max(len(name) for name, _ in facts)
+        for name, text in facts:
+            out += _wrapped(text, f"  {name.ljust(width)}  ", " " * (width + 4))
+        out += [""]
+    return "\n".join(out)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _zones(zones: str) -> str:
+    if zones == "unknown":
+        return tr("not printed: read as UTC, unless a capture or --log-timezone tells it")
+    if "unknown" in zones:
+        return tr("printed by some; the others are read as UTC, unless a capture or --log-timezone tells it")
+    return tr("given") if "given" in zones else tr("printed")
 
 
 def _paragraph(heading: str, text: str) -> list[str]:
