@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.logs import LogSource, read_logs
 from analyzer.pipeline import analyze
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -50,3 +51,12 @@ def test_each_reset_has_its_line_of_the_trace(case: str, tmp_path: Path) -> None
     assert clock.basis == "identity"
     assert clock.offset_seconds == pytest.approx(-STARTED, abs=0.2)
     assert "counts seconds since its machine started, which was at 2026-11-18" in clock.sentence
+
+
+def test_each_line_of_a_trace_is_an_entry() -> None:
+    rest = "tcp:tcp_send_reset: skbaddr=(nil) skaddr=0xffff8 src=10.0.0.1:3300{0} dest=10.0.0.2:5432 state=0x7 reason=TCP_STATE\n"
+    perf = "         python3 25527 [001]  4341.78{0}273: " + rest
+    text = "# cmdline : perf record\n" + "".join(perf.format(n) for n in range(5)).replace("]  4341.782", "] 4341.782")
+    found = read_logs([LogSource("perf.txt", text.encode())])[0]
+    assert found["line"].tolist() == [2, 3, 4, 5, 6]
+    assert found["client_port"].tolist() == [33000, 33001, 33002, 33003, 33004]

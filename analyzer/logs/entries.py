@@ -23,7 +23,7 @@ TOGETHER = 10**9  # nanoseconds between a collector's stamps of lines that one p
 # A line without a time of day, or the kernel's seconds since its start, belongs to the one before it.
 _STARTS = re.compile(
     rb"(?=\S)(?=[^\n]{0,512}?(?:\d:\d\d:\d\d|\b1\d{9})|Fatal NI connect error)"
-    rb"|(?:\[ {0,6}| {0,24}\S[^\[\n]{0,60}\[\d{3}\] [^\n\]]{0,12}? )\d{1,10}\.\d{6,9}[\]:] "
+    rb"|(?:\[ {0,6}| {0,24}\S[^\[\n]{0,60}\[\d{3}\] (?:[^\n\]]{0,12}? )?)\d{1,10}\.\d{6,9}[\]:] "
 )
 _OWN_TIME = re.compile(r"[^\n]{0,64}?(?:\d:\d\d:\d\d|\b1\d{9})|[IWEF]\d{4} \d\d:")
 _GOES_ON = re.compile(

@@ -2,7 +2,7 @@
 
 Lives here: the format. This is the strongest word that a log can have: the kernel says that it sent a reset, or that one reached a socket of
 its own, and since Linux 6.10 why it sent it. Of tcp_send_reset `src` is this host; of tcp_receive_reset `saddr` is, the other way round than
-in the packet. Its clock counts from the machine's start.
+in the packet. Its clock counts from the machine's start; the trace of `pcapreport capture-command` has a stamp of the wall clock in front.
 Never here: which of the two ends is the server; that is read from the ports.
 """
 
@@ -12,9 +12,9 @@ import re
 
 from analyzer.logs.log_format import Head, LogFormat, Message, Sample, end
 
-# comm-pid [cpu] flags time: event: (trace_pipe), or comm pid [cpu] time: tcp:event: (perf script)
+# comm-pid [cpu] flags time: event: (trace_pipe), or comm pid [cpu] time: tcp:event: (perf script); before it, a stamp that a shell put there
 _HEAD = re.compile(
-    r"\S[^\[\n]{0,60}?[- ]\d{1,10}(?:/\d{1,10})?\s{1,12}(?:\([^)]{1,12}\) )?\[\d{3}\]\s{1,4}(?:\S{4,6}\s{1,4})?\d{1,10}\.\d{6,9}:\s{1,8}(?=(?:tcp:)?tcp_\w{1,40}: )"
+    r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S{0,16} \s{0,24})?\S[^\[\n]{0,60}?[- ]\d{1,10}(?:/\d{1,10})?\s{1,12}(?:\([^)]{1,12}\) )?\[\d{3}\]\s{1,4}(?:\S{4,6}\s{1,4})?\d{1,10}\.\d{6,9}:\s{1,8}(?=(?:tcp:)?tcp_\w{1,40}: )"
 )
 
 
@@ -86,6 +86,10 @@ SAMPLES = (
     Sample(
         "         python3-872     [001] .N...  2347.216298: tcp_send_reset: skbaddr=0000000000000000 skaddr=00000000b8a4990e src=[2001:db8::1]:33000 dest=[2001:db8::2]:5432 state=TCP_CLOSE reason=TCP_STATE",
         "sent_tcp_state", "reset_sent", None, {"client_ip": "2001:db8::1", "client_port": 33000, "server_ip": "2001:db8::2", "server_port": 5432},
+    ),
+    Sample(  # as `pcapreport capture-command` has it written
+        "2024-05-01 21:00:00+0900          python3-872     [001] .N...  2347.216298: tcp_send_reset: skbaddr=0000000000000000 skaddr=00000000b8a4990e src=10.0.0.1:33000 dest=10.0.0.2:5432 state=TCP_CLOSE reason=TCP_STATE",
+        "sent_tcp_state", "reset_sent", "2024-05-01T12:00:00Z", _OPEN | {"zone": "printed", "resolution": 1.0, "writer": "client"},
     ),
     *(
         Sample(

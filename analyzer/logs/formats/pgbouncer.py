@@ -95,9 +95,10 @@ _CLOSING: tuple[tuple[str, str, str, tuple[str, ...], str, Verified, tuple[str, 
      ("2024-05-01 12:00:00.123 UTC [815] LOG S-0x55d0c8a3f2b0: appdb/app@192.0.2.20:5432 closing because: login failed (age=12s)",)),
     ("client_login_rejected", "rejected", "C",
      ("password authentication failed", "SASL authentication failed", "PAM authentication failed", "LDAP authentication failed",
-      "certificate authentication failed", '"trust" authentication failed', "login rejected", "no such user", "not allowed"),
+      "certificate authentication failed", '"trust" authentication failed', "login rejected", "no such user", "no such database", "not allowed"),
      "PgBouncer turned this client's login away", "source",
-     ("2024-05-01 12:00:00.123 UTC [815] LOG C-0x55d0c8a3f2b0: appdb/app@192.0.2.10:51234 closing because: password authentication failed (age=12s)",)),
+     ("2024-05-01 12:00:00.123 UTC [815] LOG C-0x55d0c8a3f2b0: appdb/app@192.0.2.10:51234 closing because: password authentication failed (age=12s)",
+      "2024-05-01 12:00:00.123 UTC [815] LOG C-0x55d0c8a3f2b0: appdb/app@192.0.2.10:51234 closing because: no such database: foo (age=12s)")),
     ("client_limit", "rejected", "C",
      ("no more connections allowed (max_client_conn)", "client connections exceeded (max_user_client_connections)",
       "client connections exceeded (max_db_client_connections)", "bouncer resources exhaustion"),
@@ -142,9 +143,9 @@ def _socket(kind: str) -> str:
 def _closing(
     id: str, event: str, kind: str, reasons: tuple[str, ...], proves: str, verified: Verified, samples: tuple[str, ...]
 ) -> Message:
-    """One meaning of `closing because`; behind "bad packet" and the like PgBouncer may print what was wrong."""
+    """One meaning of `closing because`; behind "bad packet" and "no such database" PgBouncer prints what was wrong."""
     words = "|".join(re.escape(reason) for reason in reasons)
-    more = r"(?:[: ].{0,200}?)?" if id == "client_not_postgresql" else ""
+    more = r"(?:[: ].{0,200}?)?" if id in ("client_not_postgresql", "client_login_rejected") else ""
     return Message(
         id, event, rf"{_socket(kind)}closing because: (?:{words}){more}{_AGE}",
         tuple(f"closing because: {reason}" for reason in reasons), proves, _WRITERS[kind], verified,

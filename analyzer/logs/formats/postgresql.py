@@ -141,6 +141,18 @@ def _address(text: str) -> str | None:
     return str(mapped or address)
 
 
+_ROW = (
+    '2024-05-01 12:00:00.123 UTC,"app","appdb",21643,"192.0.2.10:51234",6631fd40.548b,3,"idle",2024-05-01 11:58:24 UTC,3/0,0,LOG,08006,'
+    '"could not receive data from client: Connection reset by peer",,,,,,,,,"psql"'
+)
+_OF_ROW = {
+    "pid": 21643,
+    "session": "6631fd40.548b",
+    "client_ip": "192.0.2.10",
+    "client_port": 51234,
+    "user": "app",
+    "database": "appdb",
+}
 SAMPLES = (
     *samples_of(_DATA["messages"]),
     Sample(
@@ -156,6 +168,25 @@ SAMPLES = (
         "reset_received",
         "2024-05-01T12:00:00.000000000Z",
         {"pid": 21643, "client_ip": "2001:db8::5", "client_port": 51234, "user": "app", "database": "appdb", "resolution": 1.0},
+    ),
+    Sample(  # Azure
+        "2024-05-01 12:00:00 UTC-6631fd40.548b-LOG:  could not receive data from client: Connection reset by peer",
+        "receive_failed",
+        "reset_received",
+        "2024-05-01T12:00:00.000000000Z",
+        {"pid": 0x548B, "session": "6631fd40.548b", "client_ip": None, "resolution": 1.0},
+    ),
+    Sample(  # Cloud SQL
+        "2024-05-01 12:00:00.123 UTC [21643]: [3-1] db=appdb,user=app LOG:  could not receive data from client: Connection reset by peer",
+        "receive_failed",
+        "reset_received",
+        "2024-05-01T12:00:00.123000000Z",
+        {"pid": 21643, "user": "app", "database": "appdb"},
+    ),
+    # csvlog of version 12 and before, of 13 (backend_type), and from 14 (leader_pid, query_id)
+    *(
+        Sample(f"{_ROW}{columns}", "receive_failed", "reset_received", "2024-05-01T12:00:00.123000000Z", _OF_ROW)
+        for columns in ("", ',"client backend"', ',"client backend",,0')
     ),
     Sample(
         "[21643] db=appdb,user=app,host=192.0.2.10(51234) 1714564800.123 LOG:  could not send data to client: Broken pipe",
