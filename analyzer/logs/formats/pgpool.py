@@ -28,36 +28,36 @@ def head(text: str) -> Head | None:
 _AT = r"host=(?P<client_ip>[0-9A-Fa-f.:]{2,45}|\S{1,255})(?: port=(?P<client_port>\d{1,5}))?"
 
 MESSAGES = (
-    Message("connecting", "opened", rf"connecting {_AT}", ("connecting host=",), "Pgpool accepted this client's connection", "server", "source"),
+    Message("connecting", "opened", rf"connecting {_AT}", ("connecting host=",), "Pgpool accepted this client's connection", "server", "lab"),
     Message(
         "disconnected", "closed", rf"frontend disconnection: session time: \d{{1,6}}:\d\d:\d\d\.\d{{3}} user=(?P<user>\S{{0,63}}) database=(?P<database>\S{{0,63}}) {_AT}",
-        ("frontend disconnection: session time",), "the session of this client ended; it does not say how", "server", "source",
+        ("frontend disconnection: session time",), "the session of this client ended; it does not say how", "server", "lab",
     ),
     Message(
         "client_read", "reset_or_eof", r"unable to read data from frontend", ("unable to read data from frontend",),
-        "Pgpool found its client gone; whether by FIN or by reset the DETAIL entry after it says", "server", "source",
+        "Pgpool found its client gone; whether by FIN or by reset the DETAIL entry after it says", "server", "lab",
     ),
     Message(
         "client_write", BY_ERROR, r'write on frontend failed with error :"(?P<error>[^"]{1,300})"', ("write on frontend failed with error",),
         "sending to this client failed", "server", "source",
     ),
     Message("client_flush", "broken_pipe", r"unable to flush data to frontend", ("unable to flush data to frontend",), "Pgpool could not send to this client any more", "server", "source"),
-    Message("client_end", "unexpected_end", r"EOF encountered with frontend", ("EOF encountered with frontend",), "the client ended its stream: a FIN, not a reset", "server", "source"),
+    Message("client_end", "unexpected_end", r"EOF encountered with frontend", ("EOF encountered with frontend",), "the client ended its stream: a FIN, not a reset", "server", "lab"),
     Message(
         "backend_read", "reset_or_eof", r"unable to read data from DB node \d{1,4}", ("unable to read data from DB node",),
-        "Pgpool found its connection to a server gone; whether by FIN or by reset the DETAIL entry after it says", "client", "source", leg="server",
+        "Pgpool found its connection to a server gone; whether by FIN or by reset the DETAIL entry after it says", "client", "lab", leg="server",
     ),
     Message(
         "read_error", BY_ERROR, r'socket read failed with error "(?P<error>[^"]{1,300})"', ("socket read failed with error",),
-        "reading failed, from the end that the entry before this one names", "unknown", "source", leg="server",
+        "reading failed, from the end that the entry before this one names", "unknown", "lab", leg="server",
     ),
     Message(
         "backend_end", "unexpected_end", r"EOF encountered with backend", ("EOF encountered with backend",), "a server ended Pgpool's connection to it: a FIN, not a reset",
-        "client", "source", leg="server",
+        "client", "lab", leg="server",
     ),
     Message(
         "backend_write", BY_ERROR, r'write on backend \d{1,4} failed with error :"(?P<error>[^"]{1,300})"', ("write on backend ",), "sending to a server failed",
-        "client", "source", leg="server",
+        "client", "lab", leg="server",
     ),
     Message(
         "backend_flush", "broken_pipe", r"unable to (?:flush|write) data to backend", ("unable to flush data to backend", "unable to write data to backend"),
@@ -70,8 +70,13 @@ MESSAGES = (
     Message(
         "backend_connect", "connect_failed", r'failed to connect to PostgreSQL server on "(?P<server_name>[^":]{1,255}):(?P<server_port>\d{1,5})"',
         ("failed to connect to PostgreSQL server on",), "Pgpool could not connect to a server; whether it was refused or nobody answered it does not say",
-        "client", "source", leg="server",
+        "client", "lab", leg="server",
     ),
+    Message(
+        "client_idle_limit", "idle_timeout", r"child connection forced to terminate due to client_idle_limit", ("forced to terminate due to client_idle_limit",),
+        "Pgpool ended this client's connection because it sat idle for longer than client_idle_limit", "server", "lab",
+    ),
+    Message("started", "started", r"pgpool-II successfully started", ("pgpool-II successfully started",), "Pgpool is ready", "unknown", "lab"),
     Message(
         "ended_for_recovery", "terminated_by_administrator", r"connection terminated due to online recovery", ("connection terminated due to online recovery",),
         "Pgpool ended this client's connection because an online recovery began", "server", "source",
@@ -107,6 +112,15 @@ SAMPLES = (
         f'{_P}LOG:  failed to connect to PostgreSQL server on "192.0.2.20:5432" using INET socket',
         "backend_connect", "connect_failed", None, {"server_ip": "192.0.2.20", "server_port": 5432, "writer": "client", "pid": None},
     ),
+    Sample(
+        '2026-11-20 13:42:39.752: [unknown] pid 27345: LOG:  failed to connect to PostgreSQL server on "127.0.0.1:7532", getsockopt() failed',
+        "backend_connect", "connect_failed", "2026-11-20T13:42:39.752Z", {"server_ip": "127.0.0.1", "server_port": 7532},
+    ),
+    Sample(
+        "2026-11-20 13:42:36.784: [unknown] pid 27342: DETAIL:  child connection forced to terminate due to client_idle_limit:3 is reached",
+        "client_idle_limit", "idle_timeout", None, {"pid": 27342, "writer": "server"},
+    ),
+    Sample("2026-11-20 13:42:27.673: main pid 27333: LOG:  pgpool-II successfully started. version 4.3.5 (tamahomeboshi)", "started", "started"),
     Sample(f"{_P}FATAL:  connection terminated due to online recovery", "ended_for_recovery", "terminated_by_administrator"),
     Sample(f"{_P}FATAL:  terminating connection due to idle session timeout", "idle", "idle_timeout"),
 )  # fmt: skip
