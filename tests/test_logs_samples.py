@@ -65,7 +65,7 @@ def test_literals_stand_wherever_the_pattern_matches(log_format: LogFormat) -> N
 def readers(text: str) -> list[str]:
     """The formats of the rows of one entry."""
     lines = [unwrap(Line(encodings.clean(line)), str) for line in text.split("\n")]
-    rows = recognition.recognise(lines[0], [line.text for line in lines], 2024)
+    rows = recognition.recognise(lines[0], [line.text for line in lines], 2024) or []
     return [str(row["format"]) for row in rows]
 
 
