@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from unicodedata import east_asian_width
 
 from analyzer.language import N_, tr, trn
 from analyzer.report import story, wording
 from analyzer.report.story import Chapter, Item, Story, get
-from analyzer.report.wording import known
+from analyzer.report.wording import cells, known
 from analyzer.result import Diagnosis
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ Line = tuple[str, str]  # style, text
 
 NARROWEST = 40
 LABEL = 12  # cells of the column of labels
-NO_BEGINNING = "、。，．・：；？！）」』】〕》’”％%)]}>,.:;?!ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"  # what no line begins with where lines break between any two letters
+# What no line begins with where lines break between any two letters (Japanese and Chinese).
+NO_BEGINNING = "、。，．・：；？！）」』】〕》’”％%)]}>,.:;?!ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
 TOP = 3  # signs for and against
 LOG_LINES = 4
 TEXT_LINES = 3  # of one log line
@@ -73,22 +73,18 @@ def prose(text: object) -> str:
     return clean(" ".join(str(text).split("\n")))
 
 
-def _cells(text: str) -> int:
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def folded(text: str, width: int, indent: str, limit: int) -> list[str]:
     """Return text in at most `limit` lines of `width` cells (wide letters are two), broken anywhere; '...' for the rest."""
     out: list[str] = []
     line, used = indent, len(indent)
     for place, letter in enumerate(text):
-        cells = _cells(letter)
-        if used + cells > width - (3 if len(out) == limit - 1 else 0):
-            if len(out) == limit - 1 and _cells(text[place:]) > width - used:
+        taken = cells(letter)
+        if used + taken > width - (3 if len(out) == limit - 1 else 0):
+            if len(out) == limit - 1 and cells(text[place:]) > width - used:
                 return [*out, line + "..."]
-            if used + cells > width:
+            if used + taken > width:
                 out, line, used = [*out, line], indent, len(indent)
-        line, used = line + letter, used + cells
+        line, used = line + letter, used + taken
     return [*out, line]
 
 
@@ -100,7 +96,7 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
             if (
                 part
                 and letter not in NO_BEGINNING
-                and (_cells(letter) == 2 or _cells(part[-1]) == 2)
+                and (cells(letter) == 2 or cells(part[-1]) == 2)
                 and part[-1] not in "「『（("
             ):
                 yield glue, part
@@ -116,7 +112,7 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None, style:
     for space, word in _words(prose(text)):
         while True:
             glue = "" if empty else space
-            if _cells(line + glue + word) <= width:
+            if cells(line + glue + word) <= width:
                 line, empty = line + glue + word, False
                 break
             if empty:
@@ -139,7 +135,7 @@ def labelled(label: str, text: str, width: int, style: str = "plain") -> Iterato
 
 def padded(text: str, width: int) -> str:
     """Return a text filled up to so many cells."""
-    return text + " " * (width - _cells(text))
+    return text + " " * (width - cells(text))
 
 
 def sure(confidence: Any, proof: Any = None) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from unicodedata import east_asian_width
 
 from analyzer.language import ENGLISH, N_, P_, shown, tr, trn
 from analyzer.schema import ENDINGS
@@ -127,14 +128,23 @@ def capital(text: object) -> str:
 
 
 def opening(text: object, limit: int = 230) -> str:
-    """Return the first sentences of a text, as many as fit; an ellipsis where it goes on."""
+    """Return the first sentences of a text, as many as fit in `limit` cells (wide letters take two); an ellipsis where it goes on."""
     words = str(text)
-    limit = limit if shown() == ENGLISH else limit // 2  # wide letters
-    if len(words) <= limit:
+    length = (
+        len(words) if cells(words) <= limit else next(n for n in range(len(words)) if cells(words[: n + 1]) > limit)
+    )
+    if length == len(words):
         return words
-    ends = [match.end(1) for match in re.finditer(r"([.;:])\s|([。；])", words[:limit])]
-    stop = ends[-1] if ends and ends[-1] > limit // 3 else words.rfind(" ", 0, limit)
-    return words[:stop].rstrip(" ;:,") + " …"
+    ends = [match.end() for match in re.finditer(r"[.;:](?=\s)|[。；]", words[: length + 1])]
+    stop = ends[-1] if ends and ends[-1] > length // 3 else max(words.rfind(mark, 0, length) for mark in " 、，")
+    if words[:stop].count("`") % 2:  # never within code
+        stop = words.rfind("`", 0, stop)
+    return words[:stop].rstrip(" ;:,、，") + " …"
+
+
+def cells(text: str) -> int:
+    """Return how wide a text is in a fixed font: letters of East Asia take two cells."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def seconds(value: Any) -> str:
