@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 ANALYZER = ROOT / "analyzer"
 ONE = {"say", "tr", "rich", "N_"}  # a sentence
 MANY = {"say_many", "trn", "P_"}  # a sentence for one, one for several; what follows is a sentence of its own
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)  # gettext wants a date; the files have none
 Message = str | tuple[str, str]
 
 
@@ -103,7 +105,9 @@ def read(language: str) -> Catalog:
     if not path.exists():
         return Catalog(locale=language, domain=DOMAIN)
     with path.open("rb") as file:
-        return read_po(file, locale=language, domain=DOMAIN)
+        catalogue = read_po(file, locale=language, domain=DOMAIN)
+    catalogue.creation_date = catalogue.revision_date = SINCE
+    return catalogue
 
 
 def updated(language: str) -> Catalog:
