@@ -549,6 +549,8 @@ LOG_LINES = _table(
     "LOG_LINES",
     "one log entry (its continuation lines included) that a format recognised and that says one of EVENTS",
     source=_c("string", "file name as shown to the user"),
+    log=_c("string", "the log that this file is a part of: rotated files of one log share it; null: the file alone"),
+    writer_host=_c("string", "address of the machine that wrote it, or 'client' or 'server', as told; null when not told"),
     line=_c("Int64", "number of its first line, from 1"),
     text=_c("string", "the first line as its program wrote it (out of its envelope), stripped of control characters, at most 2,000 characters"),
     format=_c("string", "id of the format that recognised it"),
@@ -606,16 +608,21 @@ MATCHES = _table(
     lag=_c("Float64", "time minus the reset's time: a line comes after what it reports", "s"),
     tie=_c("string", "'connection' (ip and port), 'process', 'host' (address only) or 'time'"),
     tie_sentence=_c(SENTENCE, "why this line belongs to this ending, one sentence"),
+    coincidence=_c("Float64", "chance that an unrelated line would have found such a tie, or that it belongs to another ending that fits",
+                   caveat="given the rate of lines, endings and connections; from 0.05 on it is called a possible coincidence"),
 )
 
 CLOCKS = _table(
     "CLOCKS",
     "one log source: how its clock stands to the reference capture",
     source=_c("string", "LOG_LINES.source"),
-    offset_seconds=_c("Float64", "log minus capture, zone included; null when it could not be found", "s"),
+    offset_seconds=_c("Float64", "log minus capture at `at`, zone included; null when it could not be found", "s"),
+    drift_ppm=_c("Float64", "what the log's clock gains on the capture's; null where too few lines over too short a time say", "parts per million"),
+    at=_c(TIME, "the moment of the capture at which the offset holds; null without drift"),
     spread_seconds=_c("Float64", "half-width within which the supporting pairs agree", "s"),
     support=_c("Int64", "pairs (log line, packet) that agree with it"),
-    basis=_c("string", "'identity' (lines tied by connection), 'pattern' (times only), 'given' or 'none'"),
+    basis=_c("string", "'identity' (lines tied by connection), 'pattern' (times only), 'assumed' (whole quarter hours apart), 'given' or 'none'"),
+    coincidence=_c("Float64", "chance that unrelated lines would have agreed as well; null without an offset"),
     sentence=_c(SENTENCE, "the same in words, zone and skew apart"),
 )
 
@@ -629,6 +636,16 @@ UNMATCHED_LOG_LINES = _table(
     text=_c("string", "LOG_LINES.text"),
     reason=_c(SENTENCE, "why nothing in the capture explains it, one sentence"),
     next_log=_c(SENTENCE, "the log setting that would tie it; null when none would help"),
+)
+
+LOG_REMARKS = _table(
+    "LOG_REMARKS",
+    "one ending and one log that do not go together as one would expect",
+    ending=_c("string", "ENDINGS.ending"),
+    source=_c("string", "LOG_LINES.source, or the log of several rotated files"),
+    line=_c("Int64", "the line that contradicts the capture; null for a log that says nothing"),
+    kind=_c("string", "'contradiction', 'silent' (the log is of one of the two hosts, covers the moment, and has no line) or 'not_covered'"),
+    sentence=_c(SENTENCE, "what does not go together, one sentence"),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -688,5 +705,5 @@ INCIDENTS = _table(
 
 TABLES: tuple[Table, ...] = (
     RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, TRAFFIC, CAPTURES, COVERAGE, ENDINGS,
-    LOG_LINES, LOG_SOURCES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, EVIDENCE, FINDINGS, INCIDENTS,
+    LOG_LINES, LOG_SOURCES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, LOG_REMARKS, EVIDENCE, FINDINGS, INCIDENTS,
 )  # fmt: skip

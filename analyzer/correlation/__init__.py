@@ -1,7 +1,8 @@
 """ENDINGS x LOG_LINES -> MATCHES, clock offsets, and what is left over.
 
 Lives here: `correlate`, the order of its steps, and `Correlation`. Which event can belong to which ending is in rules.py, the clocks in
-clocks.py and boot.py, the ties in ties.py, the reasons of lines that nothing explains in leftovers.py.
+clocks.py, fit.py and boot.py, ties by name in ties.py, by host and time in nearest.py (scoring.py, assignment.py), what is left over in
+leftovers.py and remarks.py.
 Never here: reading logs or captures, or what a match says about the cause.
 """
 
@@ -15,20 +16,22 @@ import pandas as pd
 from analyzer.correlation.boot import boot_clocks, with_boot_clocks
 from analyzer.correlation.clocks import estimate_clocks
 from analyzer.correlation.leftovers import unmatched_lines
+from analyzer.correlation.remarks import remarks
 from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
 from analyzer.correlation.wire import SECOND, Wire, prepare_lines
-from analyzer.schema import CLOCKS, MATCHES, UNMATCHED_LOG_LINES
+from analyzer.schema import CLOCKS, LOG_REMARKS, MATCHES, UNMATCHED_LOG_LINES
 
 __all__ = ["Correlation", "correlate", "named_ends", "spoken_of"]
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """matches, clocks and unmatched are the tables MATCHES, CLOCKS and UNMATCHED_LOG_LINES."""
+    """The tables MATCHES, CLOCKS, UNMATCHED_LOG_LINES and LOG_REMARKS."""
 
     matches: pd.DataFrame
     clocks: pd.DataFrame
     unmatched: pd.DataFrame
+    remarks: pd.DataFrame
 
 
 def correlate(
@@ -56,16 +59,16 @@ def correlate(
     A line is tied to at most one ending of each capture point; an ending can have several lines.
     """
     wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
-    lines = prepare_lines(log_lines)
+    lines = prepare_lines(log_lines, wire)
     boots = boot_clocks(lines, wire)
     booted = dict(zip(boots["source"], boots["offset"] / SECOND, strict=True))
-    clocks = with_boot_clocks(estimate_clocks(lines, wire, booted | dict(offsets or {})), boots)
-    lines = lines.join(clocks.set_index("source")[["offset", "tolerance", "reach"]], on="source")
-    lines["time"] = lines["t"] - lines["offset"]
-    matches = tie_lines(lines, wire)
-    unmatched = unmatched_lines(lines, matches, wire)
+    clocks, lines = estimate_clocks(lines, wire, booted | dict(offsets or {}))
+    clocks = with_boot_clocks(clocks, boots)
+    matches, doubtful = tie_lines(lines, wire)
+    unmatched = unmatched_lines(lines, matches, doubtful, wire)
     return Correlation(
         MATCHES.conform(matches[list(MATCHES.columns)]),
-        CLOCKS.conform(clocks[list(CLOCKS.columns)]),
+        CLOCKS.conform(clocks),
         UNMATCHED_LOG_LINES.conform(unmatched[list(UNMATCHED_LOG_LINES.columns)]),
+        LOG_REMARKS.conform(remarks(lines, matches, unmatched, wire)),
     )

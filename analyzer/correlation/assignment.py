@@ -1,112 +1,148 @@
-"""Two rows of times, paired as well as possible: most pairs first, then least delay.
+"""Two rows of times, paired as well as possible.
 
-Lives here: `candidates` (what lies within reach of what) and `assign` (the best one-to-one choice among it).
-Never here: what the times are of.
+Lives here: `candidates` (what lies within reach of what: an interval join) and `assign` (of all one-to-one choices that keep the order of
+time, the one with the greatest sum of scores).
+Never here: what the times are of, or what a pair is worth (scoring.py).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-LARGE = 250_000  # cells of one table above which lines simply take the earliest free target, which keeps most pairs but not least delay
+from analyzer.compiled import compiled
+
+MOST = 64  # targets that one line is compared with: the latest before it
+PAIRS = 16_000_000  # pairs in all: where lines stand denser, each is compared with fewer
+FEWEST = 8
 
 Ints = npt.NDArray[np.int64]
 
 
 def candidates(lines: pd.DataFrame, targets: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """(row, target, lag) for every target with the same keys between `reach` before a line and `tolerance` after it.
+    """(row, target, lag) for every target with the same keys between `reach` before a line and `tolerance` after it, the latest MOST of them.
 
-    `lines` has row, time, tolerance, reach and the keys; `targets` has t and the keys; `target` is the index of `targets`.
+    `lines` has row, time, tolerance, reach (ns) and the keys; `targets` has t and the keys; `target` is the index of `targets`.
     """
-    rows, found, lags = [], [], []
-    wanted: dict[object, pd.DataFrame] = dict(iter(targets.groupby(keys, sort=False))) if keys else {(): targets}
-    for key, group in lines.groupby(keys, sort=False) if keys else [((), lines)]:
-        some = wanted.get(key)
-        if some is None or some.empty:
-            continue
-        some = some.sort_values("t")
-        times = some["t"].to_numpy(dtype=np.int64)
-        at = group["time"].to_numpy(dtype=np.int64)
-        low = np.searchsorted(times, at - group["reach"].to_numpy(dtype=np.int64), side="left")
-        high = np.searchsorted(times, at + group["tolerance"].to_numpy(dtype=np.int64), side="right")
-        count = high - low
-        which = np.repeat(np.arange(len(group)), count)
-        position = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
-        rows.append(group["row"].to_numpy()[which])
-        found.append(some.index.to_numpy()[position])
-        lags.append(at[which] - times[position])
-    if not rows:
+    if lines.empty or targets.empty:
         return pd.DataFrame({"row": [], "target": [], "lag": []}, dtype="int64")
-    return pd.DataFrame({"row": np.concatenate(rows), "target": np.concatenate(found), "lag": np.concatenate(lags)})
+    line_key, target_key = _codes(lines, targets, keys)
+    t = targets["t"].to_numpy(dtype=np.int64)
+    moments = np.unique(t)
+    base = np.int64(len(moments) + 1)
+    place = target_key * base + np.searchsorted(moments, t)
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    at = lines["time"].to_numpy(dtype=np.int64)
+    low = np.searchsorted(moments, at - lines["reach"].to_numpy(dtype=np.int64), side="left")
+    high = np.searchsorted(moments, at + lines["tolerance"].to_numpy(dtype=np.int64), side="right")
+    first = np.searchsorted(place, line_key * base + low, side="left")
+    last = np.searchsorted(place, line_key * base + high, side="left")
+    first = np.maximum(first, last - min(MOST, max(FEWEST, PAIRS // len(lines))))
+    count = last - first
+    which = np.repeat(np.arange(len(lines)), count)
+    found = order[np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
+    return pd.DataFrame(
+        {
+            "row": lines["row"].to_numpy()[which],
+            "target": targets.index.to_numpy()[found],
+            "lag": at[which] - t[found],
+        }
+    )
+
+
+def _codes(lines: pd.DataFrame, targets: pd.DataFrame, keys: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """One number for each combination of keys, the same on both sides."""
+    if not keys:
+        return np.zeros(len(lines), dtype=np.int64), np.zeros(len(targets), dtype=np.int64)
+    both = pd.concat([lines[keys], targets[keys]], ignore_index=True)
+    codes = both.groupby(keys, sort=False, dropna=False).ngroup().to_numpy(dtype=np.int64)
+    return codes[: len(lines)], codes[len(lines) :]
 
 
 def assign(pairs: pd.DataFrame, line_time: pd.Series, target_time: pd.Series) -> pd.DataFrame:
-    """The pairs of the best one-to-one choice among `pairs` (row, target, lag): most pairs, then the least sum of delays.
+    """The pairs of the best one-to-one choice among `pairs` (row, target, score, group): the greatest sum of scores, each above zero.
 
-    Windows have one width, so some best choice never crosses: earlier lines take earlier targets. Times that do not reach each other are
-    decided apart.
+    Within a group, earlier lines take earlier targets: what one program says of two events, it says in their order. A line, and a target,
+    is of one group. The work grows with the lines and with how many targets each can reach.
     """
+    pairs = pairs[pairs["score"] > 0]
     if pairs.empty:
         return pairs
-    rows = pairs["row"].unique()
-    rows = rows[np.argsort(line_time.loc[rows].to_numpy(), kind="stable")]
-    place = {row: i for i, row in enumerate(rows)}
-    order = pairs.assign(line=pairs["row"].map(place), moment=pairs["target"].map(target_time)).sort_values(
-        ["line", "moment", "target"]
-    )
-    kept: list[int] = []
-    block: list[tuple[int, int, int, int]] = []
-    furthest = None
-    for index, line, target, moment, lag in zip(
-        order.index, order["line"], order["target"], order["moment"], order["lag"], strict=True
-    ):
-        if furthest is not None and moment > furthest and line != block[-1][1]:
-            kept += _best(block)
-            block = []
-        block.append((index, line, target, abs(lag)))
-        furthest = moment if furthest is None or not block[:-1] else max(furthest, moment)
-    kept += _best(block)
-    return pairs.loc[sorted(kept)]
+    rows, targets = _in_order(pairs, "row", line_time), _in_order(pairs, "target", target_time)
+    line = pd.Index(rows).get_indexer(pairs["row"]).astype(np.int64)
+    target = pd.Index(targets).get_indexer(pairs["target"]).astype(np.int64)
+    order = np.lexsort((target, line))
+    line, target = line[order], target[order]
+    begin = np.searchsorted(line, np.arange(len(rows) + 1)).astype(np.int64)
+    low = np.minimum.accumulate(target[begin[:-1]][::-1])[::-1]  # no later line reaches below this
+    high = np.maximum.accumulate(target[begin[1:] - 1] + 1)  # and no earlier one beyond this
+    score = pairs["score"].to_numpy(dtype=np.float64)[order]
+    kept = _best(_still(begin), _still(target), _still(score), _still(low), _still(high))
+    return pairs.iloc[np.sort(order[kept])]
 
 
-def _best(block: list[tuple[int, int, int, int]]) -> list[int]:
-    lines = list(dict.fromkeys(line for _, line, _, _ in block))
-    targets = list(dict.fromkeys(target for _, _, target, _ in block))
-    if len(lines) * len(targets) > LARGE:
-        return _earliest(block)
-    cost = {(line, target): (lag, index) for index, line, target, lag in block}
-    # table[i][j]: (pairs, -delay) of the first i lines and j targets
-    table = [[(0, 0)] * (len(targets) + 1)]
-    for line in lines:
-        above, row = table[-1], [(0, 0)]
-        for j, target in enumerate(targets, 1):
-            best = max(above[j], row[j - 1])
-            if (line, target) in cost:
-                count, delay = above[j - 1]
-                best = max(best, (count + 1, delay - cost[line, target][0]))
-            row.append(best)
-        table.append(row)
-    kept, i, j = [], len(lines), len(targets)
-    while i and j:
-        if table[i][j] == table[i - 1][j]:
-            i -= 1
-        elif table[i][j] == table[i][j - 1]:
+def _in_order(pairs: pd.DataFrame, name: str, time: pd.Series) -> npt.NDArray[Any]:
+    """The rows or targets by group, then time, then number."""
+    some = pairs.drop_duplicates(name)
+    number = some[name].to_numpy()
+    return number[np.lexsort((number, time.loc[number].to_numpy(), some["group"].to_numpy()))]
+
+
+def _still(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    out = np.ascontiguousarray(values)
+    out.flags.writeable = False
+    return out
+
+
+@compiled
+def _best(begin: Any, target: Any, score: Any, low: Any, high: Any) -> Any:
+    """The numbers of the kept pairs. Line i has the pairs begin[i]:begin[i + 1], in order of target, all within low[i]:high[i]; both rise.
+
+    best[j] is the greatest sum of the lines so far with targets below j. Below low[i] nothing changes any more.
+    """
+    lines = len(begin) - 1
+    width = high - low + 1
+    place = np.zeros(lines + 1, dtype=np.int64)
+    place[1:] = np.cumsum(width)
+    choice = np.full(
+        place[lines], -1, dtype=np.int32
+    )  # the pair taken at (i, j); -1 neither is taken, -2 target j - 1 is left
+    best = np.zeros(high[lines - 1] + 1, dtype=np.float64)
+    filled = low[0]
+    for i in range(lines):
+        while filled < high[i]:  # targets that no line so far could reach
+            best[filled + 1] = best[filled]
+            filled += 1
+        above = best[low[i]]
+        k = begin[i]
+        for j in range(low[i], high[i] + 1):
+            before, above = above, best[j]
+            pick = np.int32(-1)
+            value = above
+            if j > low[i]:
+                if best[j - 1] > value:
+                    value, pick = best[j - 1], np.int32(-2)
+                while k < begin[i + 1] and target[k] < j - 1:
+                    k += 1
+                if k < begin[i + 1] and target[k] == j - 1 and before + score[k] > value:
+                    value, pick = before + score[k], np.int32(k - begin[i])
+            best[j] = value
+            choice[place[i] + j - low[i]] = pick
+    kept = np.empty(lines, dtype=np.int64)
+    count, j = 0, high[lines - 1]
+    for i in range(lines - 1, -1, -1):
+        j = min(j, high[i])
+        while j > low[i] and choice[place[i] + j - low[i]] == -2:
             j -= 1
-        else:
-            kept.append(cost[lines[i - 1], targets[j - 1]][1])
-            i, j = i - 1, j - 1
-    return kept
-
-
-def _earliest(block: list[tuple[int, int, int, int]]) -> list[int]:
-    taken: set[int] = set()
-    done: set[int] = set()
-    kept = []
-    for index, line, target, _ in block:
-        if line not in done and target not in taken:
-            kept.append(index)
-            taken.add(target)
-            done.add(line)
-    return kept
+        if j <= low[i]:
+            continue
+        pick = choice[place[i] + j - low[i]]
+        if pick >= 0:
+            kept[count] = begin[i] + pick
+            count += 1
+            j -= 1
+    return kept[:count]

@@ -1,9 +1,9 @@
 """How each log's clock stands to the capture's.
 
-Lives here: the offset per source. Lines that name a connection are compared with that connection's packets, whatever the zone; without
-such lines the pattern of times is compared, and where that is too thin, clocks are taken as equal but for whole quarter hours, and the
-sentence says so. A line is written after its packet, so the offset is the lower edge of the differences that agree, not their mean.
-Never here: which line belongs to which ending.
+Lives here: the clock per log, by the strongest means that it allows, and each line's time on the capture's clock. Lines that name a
+connection are compared with that connection's packets, whatever the zone; without such lines the pattern of times is compared; where
+that is too thin, clocks are taken as equal but for whole quarter hours, and the sentence says so.
+Never here: how a clock is read out of differences (fit.py), or which line belongs to which ending.
 """
 
 from __future__ import annotations
@@ -11,75 +11,136 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from analyzer.correlation.rules import RULES
-from analyzer.correlation.wire import SECOND, Wire
-from analyzer.language import Sentence, say, say_many
+from analyzer.correlation import fit
+from analyzer.correlation.fit import PROMPT, QUARTER, Line
+from analyzer.correlation.rules import ALONE, RULES
+from analyzer.correlation.wire import AFTERWARDS, SECOND, TUPLE, Wire
+from analyzer.language import Sentence, joined, say, say_many
 
 HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
-QUARTER = 900 * SECOND
-PROMPT = 300_000_000  # a line that is written at once is written within this time
-SKEW = 90 * SECOND  # what a pattern may say besides whole quarter hours
+SKEW = (
+    90 * SECOND
+)  # what a clock may be wrong besides whole quarter hours, unless lines that name connections prove more
+LATEST = 2 * 24 * 3600 * SECOND  # a line that names its connection may come this late
 REACH = 5 * SECOND  # how long after a packet a line that names no connection may come
 # Where equal clocks are assumed: how far before and after its packet a line may seem to stand, closely or else loosely.
 ASSUMED = ((SECOND // 20, SECOND // 5), (2 * SECOND, REACH))
 ENOUGH, CLEAR = 3, 0.6  # lines that make a pattern; the share of them that a rival offset may have
-SAMPLE = 4000  # lines of one source that are compared
+PROVEN = 3  # lines that name connections and agree, from which on an offset may be anything
+ACCIDENT = 0.05  # chance from which on lines that agree with a pattern prove nothing
+SAMPLE = 4000  # lines of one log that are compared
 PAIRS = 4_000_000
+HOUR = 3600 * SECOND
+COLUMNS = [
+    "source",
+    "offset_seconds",
+    "drift_ppm",
+    "at",
+    "spread_seconds",
+    "support",
+    "basis",
+    "sentence",
+    "coincidence",
+]
 
-Ints = npt.NDArray[np.int64]
 
-
-def estimate_clocks(lines: pd.DataFrame, wire: Wire, given: dict[str, float]) -> pd.DataFrame:
-    """CLOCKS, with the working columns `offset` (ns), `tolerance` (ns: how much too early a line may seem) and `reach` (ns: how long
-    after a packet a line without a name may come); an unknown offset has NA.
+def estimate_clocks(lines: pd.DataFrame, wire: Wire, given: dict[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """CLOCKS, and the lines with `offset` (ns; NA where it is not known), `time` (on the capture's clock), `tolerance` (ns: how much too
+    early a line may seem), `reach` and `latest` (ns: how long after a packet a line may come that names no connection, or one) and `clock_chance`.
     """
-    pairs = _identity_pairs(lines, wire)
-    rows = []
-    for source, own in lines.groupby("source", sort=False):
-        name = str(source)
-        if name in given:
-            rows.append(_row(name, round(given[name] * SECOND), 0, 0, "given", own))
-            continue
-        rows.append(
-            _by_identity(name, own, pairs[pairs["source"] == source])
-            or _by_pattern(name, own, wire)
-            or _assumed(name, own, wire)
-            or _unknown(name)
+    named = identity_pairs(lines, wire)
+    rows, parts = [], []
+    for log, own in lines.groupby("log", sort=False):
+        sources = [str(name) for name in own["source"].unique()]
+        label = sources[0] if len(sources) == 1 else str(log)
+        told = next((given[name] for name in sources if name in given), None)
+        pairs = named[named["log"] == log]
+        clock = (
+            _row(label, fit.Line(round(told * SECOND), 0, None), 0, 0, "given", own, 0.0)
+            if told is not None
+            else _by_identity(label, own, pairs)
+            or _by_pattern(label, own, wire)
+            or _assumed(label, own, wire)
+            or _unknown(label, own, wire)
         )
-    columns = [
-        "source",
-        "offset_seconds",
-        "spread_seconds",
-        "support",
-        "basis",
-        "sentence",
-        "offset",
-        "tolerance",
-        "reach",
-    ]
-    clocks = pd.DataFrame(rows, columns=columns)
+        rows += [clock | {"source": name} for name in sources]
+        parts.append(_moved(own, clock, pairs))
+    clocks = pd.DataFrame([{name: row[name] for name in COLUMNS} for row in rows], columns=COLUMNS)
     clocks["sentence"] = pd.Series([row["sentence"] for row in rows], dtype=object)
-    for column in ("offset", "tolerance", "reach"):
-        clocks[column] = clocks[column].astype("Int64")
-    return clocks
+    added = pd.DataFrame(
+        columns=["offset", "time", "tolerance", "reach", "latest", "clock_chance"], index=lines.index[:0]
+    )
+    moved = pd.concat(parts) if parts else added
+    return clocks, lines.join(moved)
 
 
-def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """(line, packet) pairs of one connection's name: source, line, kind, difference, step."""
+def _moved(own: pd.DataFrame, clock: dict[str, Any], pairs: pd.DataFrame) -> pd.DataFrame:
+    """Each line's own offset: the drift since the clock's moment, and the hour that summer time put in or took out midway."""
+    out = pd.DataFrame(index=own.index)
+    for name, value, dtype in (
+        ("tolerance", clock["tolerance"], "Int64"),
+        ("reach", clock["reach"], "Int64"),
+        ("latest", clock["latest"], "Int64"),
+        ("clock_chance", clock["coincidence"], "Float64"),
+    ):
+        out[name] = pd.Series(pd.NA if value is None else value, index=own.index, dtype=dtype)
+    line = clock["line"]
+    if line is None:
+        nothing = pd.Series(pd.NA, index=own.index, dtype="Int64")
+        return out.assign(offset=nothing, time=nothing)
+    offset = line.at(own["t"].to_numpy(dtype=np.int64))
+    if not (own["zone"] == "printed").any():
+        offset = offset + _summer_time(own, offset, pairs)
+    out["offset"] = pd.array(offset, dtype="Int64")
+    out["time"] = pd.array(own["t"].to_numpy(dtype=np.int64) - offset, dtype="Int64")
+    return out
+
+
+def _summer_time(own: pd.DataFrame, offset: fit.Ints, pairs: pd.DataFrame) -> fit.Ints:
+    """An hour more or less for the lines beyond a change of summer time: where all that name connections are an hour off, and none before."""
+    shift = np.zeros(len(own), dtype=np.int64)
+    if pairs.empty:
+        return shift
+    place = pd.Series(np.arange(len(own)), index=own.index)
+    at = place.reindex(pairs["row"]).to_numpy()
+    rest = pairs["difference"].to_numpy(dtype=np.int64) - offset[at]
+    window = pairs["step"].to_numpy(dtype=np.int64) + PROMPT
+    plain = at[np.abs(rest) <= window]
+    for hour in (HOUR, -HOUR):
+        off = np.unique(at[np.abs(rest - hour) <= window])
+        if len(off) < 2 or not len(plain):
+            continue
+        if off.min() > plain.max():
+            shift[(plain.max() + off.min() + 1) // 2 :] = hour
+        elif off.max() < plain.min():
+            shift[: (off.max() + plain.min() + 1) // 2] = hour
+    return shift
+
+
+def identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """(line, packet) pairs of one connection's name: log, row, kind, t, difference, step."""
+    columns = ["log", "row", "kind", "t", "difference", "step"]
+    pairs = pd.concat([_by_address(lines, wire), _by_backend(lines, wire)], ignore_index=True)
+    if pairs.empty:
+        return pd.DataFrame({name: pd.Series(dtype=object if name in ("log", "kind") else "int64") for name in columns})
+    pairs["difference"] = pairs["t"] - pairs["packet"]
+    near = pairs["difference"].abs() <= HORIZON
+    return pairs.loc[near, columns].astype({"row": "int64", "t": "int64", "difference": "int64", "step": "int64"})
+
+
+def _by_address(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     lives = wire.lives.assign(elsewhere=wire.lives["point"] != wire.point)
     named = lines[lines["has_end"] & lines["event"].isin(["opened", "closed", "reset_received"])]
-    size = named.groupby("source")["t"].transform("size")
-    place = named.groupby("source").cumcount()
-    named = named[place % np.maximum(1, -(-size // SAMPLE)) == 0]
+    size = named.groupby("log")["t"].transform("size")
+    named = named[named.groupby("log").cumcount() % np.maximum(1, -(-size // SAMPLE)) == 0]
     if named.empty or lives.empty:
-        return pd.DataFrame({"source": [], "row": [], "kind": [], "difference": [], "step": []})
+        return pd.DataFrame()
     named = named.assign(
         ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
     )
-    both = named[["source", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
+    both = named[["log", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
         lives[["ip", "port", "point", "elsewhere", "connection", "began", "first", "last", "swapped"]],
         on=["ip", "port"],
     )
@@ -95,198 +156,220 @@ def _identity_pairs(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         received.assign(kind="reset"),
         both[both["event"] == "closed"].assign(kind="closed", packet=lambda f: f["last"]),
     ]
-    pairs = pd.concat(frames, ignore_index=True)
-    pairs["difference"] = pairs["t"] - pairs["packet"]
-    near = pairs["difference"].abs() <= HORIZON
-    return pairs.loc[near, ["source", "row", "kind", "difference", "step"]]
+    return pd.concat(frames, ignore_index=True)
 
 
-def _by_identity(source: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any] | None:
+def _by_backend(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """Pairs by the process number that the server told its client: what the process says of a reset, and the reset."""
+    served = wire.endings.dropna(subset=["backend_pid"])[["ending", "backend_pid"]]
+    own = lines[(lines["event"] == "reset_received") & (lines["writer"] == "server") & ~lines["has_end"]]
+    if served.empty or own.empty:
+        return pd.DataFrame()
+    resets = wire.resets[wire.resets["from_client"]].drop_duplicates("ending")[["ending", "t"]]
+    resets = served.merge(resets.rename(columns={"t": "packet"}), on="ending")
+    return own.assign(row=own.index, kind="reset")[["log", "row", "kind", "t", "step", "pid"]].merge(
+        resets, left_on="pid", right_on="backend_pid"
+    )
+
+
+def _by_identity(label: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any] | None:
     if pairs.empty:
         return None
-    window = int(pairs["step"].max()) + PROMPT
-    difference = pairs["difference"].to_numpy(dtype=np.int64)
+    difference, t, step = (pairs[name].to_numpy(dtype=np.int64) for name in ("difference", "t", "step"))
     weight = np.where(pairs["kind"] == "closed", 0.5, 1.0)
-    start = _densest(difference, weight, window)
-    if start is None:
+    found = fit.densest(t, difference, weight, int(step.max()) + PROMPT)
+    if found is None:
         return None
-    inside = pairs[(pairs["difference"] >= start) & (pairs["difference"] <= start + window)]
+    inside = pairs[found.inside]
+    support, named = int(inside["row"].nunique()), int(pairs["row"].nunique())
+    if support < named / 2 and support < PROVEN:
+        return None  # most lines that name a connection say otherwise
     # both are written after their packet; what closes a session may be written before the last one
     prompt = inside[inside["kind"] != "closed"]
-    if len(prompt):
-        step = int(prompt["step"].max())
-        offset = _lower_edge(prompt["difference"].to_numpy(dtype=np.int64), step)
-    else:
-        step = int(inside["step"].max())
-        offset = int(inside["difference"].median())
+    used = prompt if len(prompt) else inside
+    line = fit.lower_edge(
+        used["t"].to_numpy(dtype=np.int64),
+        used["difference"].to_numpy(dtype=np.int64),
+        int(used["step"].max()),
+        found.slope,
+        early=not len(prompt),
+    )
+    if support < PROVEN and not _allowed(int(line.offset), own, support):
+        return None
     sharp = inside[inside["kind"] == ("opened" if (inside["kind"] == "opened").any() else inside["kind"].iloc[0])]
-    spread = max(step // 2, int(np.ptp(sharp["difference"].to_numpy(dtype=np.int64))) // 2)
-    support = int(inside["row"].nunique())
-    return _row(source, offset, spread, support, "identity", own)
+    rest = sharp["difference"].to_numpy(dtype=np.int64) - line.at(sharp["t"].to_numpy(dtype=np.int64))
+    spread = max(int(used["step"].max()) // 2, int(np.ptp(rest)) // 2)
+    hit = (PROMPT + int(step.max())) / (2 * HORIZON) * len(pairs)
+    chance = min(1.0, named * hit ** (support - 1)) if support > 1 else min(1.0, 2 * SKEW / QUARTER)
+    return _row(label, line, spread, support, "identity", own, chance)
 
 
-def _lower_edge(differences: Ints, step: int) -> int:
-    """The offset of lines that are written at once and whose stamps are cut to whole steps: each lies in [offset - step, offset + lag]."""
-    low, high = int(differences.min()), int(differences.max())
-    return (high + low + step) // 2 if high < low + step else low + step if step > PROMPT else low
-
-
-def _densest(differences: Ints, weight: npt.NDArray[np.float64], window: int) -> int | None:
-    """The start of the window that holds most weight; None when a window elsewhere holds nearly as much and nothing else decides."""
-    order = np.argsort(differences, kind="stable")
-    values, sums = differences[order], np.concatenate([[0.0], np.cumsum(weight[order])])
-    held = sums[np.searchsorted(values, values + window, side="right")] - sums[:-1]
-    best = int(held.argmax())
-    start = int(values[best])
-    elsewhere = (values < start - window) | (values > start + window)
-    rivals = elsewhere & (held >= 0.8 * held[best])
-    if not rivals.any():
-        return start
-    candidates = np.concatenate([[start], values[rivals]])
-    skew = np.abs((candidates + QUARTER // 2) % QUARTER - QUARTER // 2)
-    near = np.unique(candidates[skew <= 2 * SECOND])
-    return int(near[0]) if len(near) and near[-1] - near[0] <= window else None
-
-
-def _reset_times(wire: Wire, toward_server: bool | None) -> pd.DataFrame:
-    """First reset of each connection and direction, at the measuring point."""
-    at_point = wire.resets["point"] == wire.point
-    wanted = at_point if toward_server is None else at_point & (wire.resets["from_client"] == toward_server)
-    return wire.resets[wanted].drop_duplicates(["connection", "from_client"])
+def _allowed(offset: int, own: pd.DataFrame, support: int) -> bool:
+    """Whether so few lines may say so: a zone, and a clock that is at most SKEW wrong; a printed zone is not put right by a single line."""
+    if support < 2 and (own["zone"] != "unknown").all():
+        return abs(offset) <= SKEW
+    return abs((offset + QUARTER // 2) % QUARTER - QUARTER // 2) <= SKEW
 
 
 def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """(line, reset) pairs that the lines' writers and addresses allow: row, difference, step."""
+    """(line, reset) pairs that the lines' writers and addresses allow: row, t, difference, step."""
     parts = []
-    alone = [event for event, rule in RULES.items() if rule.alone]
-    lines = own[own["event"].isin(alone)]
+    lines = own[own["event"].isin(ALONE)]
     precedes = lines["event"].map({event: rule.precedes for event, rule in RULES.items()}).astype(bool)
+    away = lines["event"] == "timed_out"  # its writer's own reset, if any
     lines = lines.assign(side=lines["writer"].where(~precedes, "either"))
+    lines["side"] = (
+        lines["side"]
+        .mask(away & (lines["writer"] == "server"), "client")
+        .mask(away & (lines["writer"] == "client"), "server")
+    )
+    first = wire.resets[wire.resets["point"] == wire.point].drop_duplicates(["connection", "from_client"])
     for side, toward_server in (("server", True), ("client", False), ("unknown", None), ("either", None)):
         some = lines[lines["side"] == side]
-        resets = _reset_times(wire, toward_server)
+        resets = first if toward_server is None else first[first["from_client"] == toward_server]
         if some.empty or resets.empty:
             continue
         keep = max(50, PAIRS // len(resets))
         some = some.iloc[:: max(1, len(some) // keep)]
-        pairs = some[["t", "step", "client_ip", "client_port", "server_ip", "server_port"]].reset_index(names="row").merge(
-            resets[["t", "client_ip", "client_port", "server_ip", "server_port"]], how="cross", suffixes=("", "_wire")
+        pairs = some[["t", "step", *TUPLE]].reset_index(names="row").merge(
+            resets[["t", *TUPLE]], how="cross", suffixes=("", "_wire")
         )  # fmt: skip
-        for name in ("client_ip", "client_port", "server_ip", "server_port"):
-            pairs = pairs[(pairs[name].isna() | (pairs[name] == pairs[f"{name}_wire"])).fillna(False)]
+        for name in TUPLE:
+            foreign = ~pairs[name].isin(wire.addresses) if name.endswith("ip") else pd.Series(False, index=pairs.index)
+            if name.endswith("port"):
+                foreign = ~pairs[name.replace("port", "ip")].isin(wire.addresses)
+            pairs = pairs[(pairs[name].isna() | foreign | (pairs[name] == pairs[f"{name}_wire"])).fillna(False)]
         pairs["difference"] = pairs["t"] - pairs["t_wire"]
-        parts.append(pairs.loc[pairs["difference"].abs() <= HORIZON, ["row", "difference", "step"]])
-    return (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame({"row": [], "difference": [], "step": []}, dtype="int64")
-    )
+        parts.append(pairs.loc[pairs["difference"].abs() <= HORIZON, ["row", "t", "difference", "step"]])
+    if not parts:
+        return pd.DataFrame({"row": [], "t": [], "difference": [], "step": []}, dtype="int64")
+    return pd.concat(parts, ignore_index=True)
 
 
-def _by_pattern(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
-    """The one shift, whole quarter hours and up to SKEW, that lays most lines just after resets."""
+def _by_pattern(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
+    """The one clock, whole quarter hours and up to SKEW, that lays most lines just after resets."""
     pairs = _differences(own, wire)
-    if pairs["row"].nunique() < ENOUGH:
+    asked = int(pairs["row"].nunique())
+    if asked < ENOUGH:
         return None
-    difference = pairs["difference"].to_numpy(dtype=np.int64)
-    skew = np.abs((difference + QUARTER // 2) % QUARTER - QUARTER // 2)
-    pairs = pairs[skew <= SKEW].sort_values("difference")
-    values, rows = pairs["difference"].to_numpy(dtype=np.int64), pairs["row"].to_numpy(dtype=np.int64)
-    if not len(values):
+    skew = np.abs((pairs["difference"] + QUARTER // 2) % QUARTER - QUARTER // 2)
+    pairs = pairs[skew <= SKEW].reset_index(drop=True)
+    if pairs.empty:
         return None
+    difference, t, rows = (pairs[name].to_numpy(dtype=np.int64) for name in ("difference", "t", "row"))
     step = int(pairs["step"].max())
     window = step + PROMPT
-    ends = np.searchsorted(values, values + window, side="right")
-    starts = np.argsort(np.arange(len(values)) - ends, kind="stable")[:2000]  # the fullest windows first
-    held = {int(i): len(np.unique(rows[i : ends[i]])) for i in starts}
-    best = max(held, key=lambda i: (held[i], -i))
-    start = int(values[best])
-    rival = max((count for i, count in held.items() if abs(int(values[i]) - start) > window), default=0)
-    if held[best] < ENOUGH or held[best] < pairs["row"].nunique() / 2 or rival > CLEAR * held[best]:
+    found = fit.fullest(t, difference, rows, window)
+    if found.held < ENOUGH or found.held < asked / 2 or found.rival > CLEAR * found.held:
         return None
-    inside = values[best : ends[best]]
-    return _row(source, _lower_edge(inside, step), max(step // 2, int(np.ptp(inside)) // 2), held[best], "pattern", own)
+    chance = min(1.0, asked * (len(pairs) / asked * window / (len(fit.ZONES) * 2 * SKEW)) ** (found.held - 1))
+    if chance > ACCIDENT:
+        return None
+    line = fit.lower_edge(t[found.inside], difference[found.inside], step, found.slope)
+    rest = difference[found.inside] - line.at(t[found.inside])
+    return _row(label, line, max(step // 2, int(np.ptp(rest)) // 2), found.held, "pattern", own, chance)
 
 
-def _assumed(source: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
+def _assumed(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
     """Equal clocks but for whole quarter hours, if exactly one such shift lays most lines beside resets, closely or else loosely, or
-    else within the lives of the connections they name."""
+    else within the lives of the connections they name. Without a zone, few lines that name nothing are not enough for a shift."""
+    trusted = bool((own["zone"] != "unknown").all())
+    for (early, late), beside in _beside(own, wire):
+        counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
+        if trusted and 0 in counts.index:
+            counts = counts.loc[[0]]
+        if counts.empty or (len(counts) > 1 and counts.iloc[0] == counts.iloc[1]):
+            continue
+        shift, support = int(counts.index[0]), int(counts.iloc[0])
+        chosen = beside[beside["shift"] == shift]
+        named = own.loc[chosen["row"].unique(), ["client_ip", "server_ip"]].isin(wire.addresses).any(axis=None)
+        if shift and support < ENOUGH and (trusted or not named):
+            break
+        width = max(0, int(chosen.groupby("row")["lag"].min().max())) + 2 * int(own["step"].max())
+        hit = float((wire.resets["point"] == wire.point).sum()) / wire.seconds * width / SECOND
+        chance = min(1.0, len(fit.ZONES) * hit**support) if shift else 0.0
+        row = _row(label, Line(shift, 0, None), late, support, "assumed", own, chance)
+        return row | {"tolerance": int(own["step"].max()) + early, "reach": late, "latest": AFTERWARDS}
+    if trusted:  # printed or told, and nothing speaks against it: silences, and what the capture does not show, are read by it as well
+        row = _row(label, Line(0, 0, None), REACH, 0, "assumed", own, 0.0)
+        return row | {"tolerance": int(own["step"].max()) + ASSUMED[-1][0], "reach": REACH, "latest": AFTERWARDS}
+    return None
+
+
+def _beside(own: pd.DataFrame, wire: Wire) -> list[tuple[tuple[int, int], pd.DataFrame]]:
+    """(window, (row, shift, lag)) of each way for lines to stand beside packets, the closest first."""
     pairs = _differences(own, wire)
     pairs["shift"] = (pairs["difference"] + QUARTER // 2) // QUARTER * QUARTER
     pairs["lag"] = pairs["difference"] - pairs["shift"]
+    out = []
     for early, late in ASSUMED:
         beside = pairs[(pairs["lag"] >= -early - pairs["step"]) & (pairs["lag"] <= late)]
-        if row := _one_shift(source, own, beside, early, late):
-            return row
+        out.append(((early, late), beside[["row", "shift", "lag"]]))
     early, late = ASSUMED[-1]
-    return _one_shift(source, own, _alive(own, wire, early, late), early, late)
+    return [*out, ((early, late), _alive(own, wire, early, late))]
 
 
 def _alive(own: pd.DataFrame, wire: Wire, early: int, late: int) -> pd.DataFrame:
-    """(row, shift) for each whole quarter hour that lays a line within the life of the connection it names."""
+    """(row, shift, lag) for each whole quarter hour that lays a line within the life of the connection it names."""
     lives = wire.lives.loc[wire.lives["point"] == wire.point, ["ip", "port", "first", "last"]]
     named = own[own["has_end"] & own["event"].isin(list(RULES))].head(SAMPLE)
     if named.empty or lives.empty:
-        return pd.DataFrame({"row": [], "shift": []}, dtype="int64")
+        return pd.DataFrame({"row": [], "shift": [], "lag": []}, dtype="int64")
     keyed = named.assign(
         ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
     )
     pairs = keyed[["row", "ip", "port", "t"]].merge(lives, on=["ip", "port"])
-    shifts = pd.DataFrame({"shift": np.arange(-HORIZON // QUARTER, HORIZON // QUARTER + 1, dtype=np.int64) * QUARTER})
-    pairs = pairs.merge(shifts, how="cross")
+    pairs = pairs.merge(pd.DataFrame({"shift": np.array(fit.ZONES, dtype=np.int64)}), how="cross")
     at = pairs["t"] - pairs["shift"]
-    return pairs.loc[(at >= pairs["first"] - early) & (at <= pairs["last"] + late), ["row", "shift"]]
+    pairs["lag"] = at - pairs["last"]
+    return pairs.loc[(at >= pairs["first"] - early) & (pairs["lag"] <= late), ["row", "shift", "lag"]]
 
 
-def _one_shift(source: str, own: pd.DataFrame, beside: pd.DataFrame, early: int, late: int) -> dict[str, Any] | None:
-    if (own["zone"] != "unknown").all() and (beside["shift"] == 0).any():
-        beside = beside[beside["shift"] == 0]
-    counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
-    if counts.empty or (len(counts) > 1 and counts.iloc[0] == counts.iloc[1]):
-        return None
-    row = _row(source, int(counts.index[0]), late, int(counts.iloc[0]), "assumed", own)
-    return row | {"tolerance": int(own["step"].max()) + early, "reach": late}
-
-
-def _row(source: str, offset: int, spread: int, support: int, basis: str, own: pd.DataFrame) -> dict[str, Any]:
-    zone = (offset + QUARTER // 2) // QUARTER * QUARTER
+def _row(
+    label: str, line: Line, spread: int, support: int, basis: str, own: pd.DataFrame, chance: float
+) -> dict[str, Any]:
     early = {"identity": 20_000_000, "pattern": 20_000_000, "assumed": 0, "given": 500_000_000}[basis]
-    step = int(own["step"].max())
     return {
-        "source": source,
-        "offset_seconds": offset / SECOND,
+        "offset_seconds": line.offset / SECOND,
+        "drift_ppm": line.ppm,
+        "at": None if line.ppm is None else pd.Timestamp(line.at_capture, unit="ns", tz="UTC"),
         "spread_seconds": spread / SECOND,
         "support": support,
-        "basis": "pattern" if basis == "assumed" else basis,
+        "basis": basis,
         "sentence": say(
-            "{source} is {stands}; {why}.",
-            source=source,
-            stands=_stands(zone, offset - zone),
-            why=_why(basis, support, spread),
+            "{source} is {stands}; {why}.", source=label, stands=_stands(line), why=_why(basis, support, spread)
         ),
-        "offset": offset,
-        "tolerance": step + min(spread, PROMPT) + early,
+        "coincidence": chance,
+        "line": line,
+        "tolerance": int(own["step"].max()) + min(spread, PROMPT) + early,
         "reach": REACH,
+        "latest": LATEST,
     }
 
 
-def _stands(zone: int, skew: int) -> Sentence:
-    """Return how a log's clock stands to the capture's: by whole quarter hours, and what is left."""
+def _stands(line: Line) -> Sentence:
+    """How a log's clock stands to the capture's: by whole quarter hours, what is left, and what it gains."""
+    zone = (line.offset + QUARTER // 2) // QUARTER * QUARTER
+    skew = line.offset - zone
     if abs(skew) < SECOND // 1000:
         near = say("in step")
     elif skew > 0:
         near = say("{skew:.3f} s fast", skew=skew / SECOND)
     else:
         near = say("{skew:.3f} s slow", skew=-skew / SECOND)
-    if not zone:
-        return near
+    if line.ppm:
+        gained = {"near": near, "ppm": abs(line.ppm), "daily": abs(line.ppm) * 0.0864}
+        if line.ppm > 0:
+            near = say("{near}, gaining {ppm:.0f} ppm ({daily:.1f} s a day)", **gained)
+        else:
+            near = say("{near}, losing {ppm:.0f} ppm ({daily:.1f} s a day)", **gained)
     if zone > 0:
         return say("ahead of the capture by {hours}, {near}", hours=_hours(zone), near=near)
-    return say("behind the capture by {hours}, {near}", hours=_hours(-zone), near=near)
+    return say("behind the capture by {hours}, {near}", hours=_hours(-zone), near=near) if zone else near
 
 
 def _why(basis: str, support: int, spread: int) -> Sentence:
-    """Return what the offset rests on."""
+    """What the offset rests on."""
     within = spread / SECOND
     if basis == "identity":
         return say_many(
@@ -298,11 +381,13 @@ def _why(basis: str, support: int, spread: int) -> Sentence:
             "the times of {n} line agree with resets within {within:.3g} s, no line names a connection",
             "the times of {n} lines agree with resets within {within:.3g} s, no line names a connection", support, within=within,
         )  # fmt: skip
-    if basis == "assumed":
+    if basis == "assumed" and support:
         return say_many(
             "only assumed: {n} line stands beside packets if clocks are equal but for whole quarter hours",
             "only assumed: {n} lines stand beside packets if clocks are equal but for whole quarter hours", support,
         )  # fmt: skip
+    if basis == "assumed":
+        return say("only assumed: its zone is known, and no line stands beside a reset to measure by")
     return say("given")
 
 
@@ -311,12 +396,24 @@ def _hours(duration: int) -> str:
     return f"{hours} h" if not minutes else f"{hours} h {minutes:02} min"
 
 
-def _unknown(source: str) -> dict[str, Any]:
+def _unknown(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any]:
+    """No clock; where a few lines would fit one zone, that zone is offered as a question."""
+    sentence = say(
+        "How the clock of {source} stands to the capture could not be found: no line names a connection of the capture, and "
+        "too few lines stand in a pattern that fits its resets in only one way.", source=label,
+    )  # fmt: skip
+    for _, beside in _beside(own, wire)[:1]:
+        counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
+        if len(counts) and (len(counts) == 1 or counts.iloc[0] > counts.iloc[1]):
+            shift = int(counts.index[0])
+            hours, minutes = divmod(abs(shift) // (60 * SECOND), 60)
+            hint = say_many(
+                "If it is written in UTC{zone}, {n} of its lines stands just after a reset: --log-timezone {zone} says so.",
+                "If it is written in UTC{zone}, {n} of its lines stand just after a reset: --log-timezone {zone} says so.",
+                int(counts.iloc[0]), zone=f"{'+' if shift >= 0 else '-'}{hours:02}:{minutes:02}",
+            )  # fmt: skip
+            sentence = joined([sentence, hint])
     return {
-        "source": source, "offset_seconds": None, "spread_seconds": None, "support": 0, "basis": "none",
-        "sentence": say(
-            "How the clock of {source} stands to the capture could not be found: no line names a connection of the capture, and "
-            "too few lines stand in a pattern that fits its resets in only one way.", source=source,
-        ),
-        "offset": pd.NA, "tolerance": pd.NA, "reach": pd.NA,
+        "offset_seconds": None, "drift_ppm": None, "at": None, "spread_seconds": None, "support": 0, "basis": "none",
+        "sentence": sentence, "coincidence": None, "line": None, "tolerance": None, "reach": None, "latest": None,
     }  # fmt: skip

@@ -1,6 +1,6 @@
 """Lines that speak of a broken connection and that nothing in the capture explains: why.
 
-Lives here: `unmatched_lines`. Never here: another try at a tie.
+Lives here: `unmatched_lines`. Never here: another try at a tie, or endings that no line speaks of (remarks.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ _NO_RESET = {
     "client": say("the capture shows no reset toward a client"),
     "server": say("the capture shows no reset toward a server"),
 }
+_LOSS = N_("{told}; the capture lost packets, and a reset may be among them")
 
 
-def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """UNMATCHED_LOG_LINES."""
+def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, doubtful: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """UNMATCHED_LOG_LINES, with the working columns `row`, and `ending` and `against` where the line speaks of an ending that it contradicts:
+    the first reset carries the writer's own address.
+
+    doubtful  (row, ending, coincidence) of ties by time that chance would have made as well
+    """
     left = lines[lines["event"].isin(SPEAKING) & ~lines.index.isin(matches["row"])]
     left = left.assign(row=left.index)
-    out = left[["source", "line", "event", "text"]].copy()
+    out = left[["source", "line", "event", "text", "row"]].copy()
     out["time"] = pd.to_datetime(left["time"].astype("Int64"), utc=True)
     reason = pd.Series(pd.NA, index=left.index, dtype="object")
     reason[left["offset"].isna()] = _CLOCK
@@ -32,17 +37,24 @@ def unmatched_lines(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> p
         if not (wire.resets["from_client"] == (writer == "server")).any():
             reason[left["offset"].isna() & (left["writer"] == writer)] = _NO_RESET[writer]
     timed = left[left["offset"].notna()].astype({"time": "int64", "tolerance": "int64"})
-    reason = reason.fillna(_outside(timed, wire))
-    reason = reason.fillna(_strangers(timed, wire))
-    reason = reason.fillna(_of_connection(timed[timed["has_end"]], wire))
-    reason = reason.fillna(_of_host(timed[~timed["has_end"]], wire))
+    told = _of_connection(timed[timed["has_end"]], wire)
+    for found in (
+        _outside(timed, wire),
+        told["reason"].where(~told["absent"]),
+        _strangers(timed, wire),
+        told["reason"],
+        _of_host(timed[~timed["has_end"]], doubtful, wire),
+    ):
+        reason = reason.fillna(found.astype(object))
     out["reason"] = reason
+    out["ending"], out["against"] = told["ending"], told["against"]
     bare = left["client_port"].isna() & left["format"].str.startswith("postgresql").fillna(False)
     out["next_log"] = pd.Series(POSTGRESQL_NEXT, index=left.index, dtype=object).where(bare)
     return out.reset_index(drop=True)
 
 
-def _clock(t: int) -> str:
+def clock(t: int) -> str:
+    """A moment of the capture, for a sentence."""
     return pd.Timestamp(t, unit="ns", tz="UTC").strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -52,10 +64,10 @@ def _outside(lines: pd.DataFrame, wire: Wire) -> pd.Series:
         return pd.Series(say("the capture holds no packet with a time"), index=lines.index, dtype="object")
     first, last = int(spans["first"].min()), int(spans["last"].max())
     out = pd.Series(pd.NA, index=lines.index, dtype="object")
-    span = {"first": _clock(first), "last": _clock(last)}
+    span = {"first": clock(first), "last": clock(last)}
     late = (lines["time"] + lines["tolerance"] < first) | (lines["time"] > last + AFTERWARDS)
     out[late] = [
-        say("the capture covers {first} to {last}, and this line is of {time}", time=_clock(t), **span)
+        say("the capture covers {first} to {last}, and this line is of {time}", time=clock(t), **span)
         for t in lines.loc[late, "time"]
     ]
     return out
@@ -66,58 +78,75 @@ def _strangers(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     for name in ("client_ip", "server_ip"):
         unknown = lines[name].notna() & ~lines[name].isin(wire.addresses)
         out[unknown] = [
-            say(
-                "no packet of {ip} is in the capture; behind address translation the capture shows another address",
-                ip=ip,
-            )
+            say("no packet of {ip} is in the capture; behind address translation the capture shows another address", ip=ip)
             for ip in lines.loc[unknown, name]
         ]
     return out
 
 
-def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.Series:
-    """What the capture shows of the connection that the line names, as it was at the measuring point (or at any other)."""
-    out = pd.Series(pd.NA, index=lines.index, dtype="object")
+def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """What the capture shows of the connection that the line names, as it was at the measuring point (or at any other).
+
+    reason, ending, against (when the writer's own reset came, ns; NA without one), absent (no such connection at that time)
+    """
+    out = pd.DataFrame(
+        {
+            "reason": pd.Series(pd.NA, index=lines.index, dtype="object"),
+            "ending": None,
+            "against": pd.NA,
+            "absent": True,
+        }
+    ).astype({"ending": "object", "against": "Int64"})
     for point in points(wire):
-        asked = lines[out.isna()]
+        asked = lines[out["reason"].isna()]
         if asked.empty:
             break
-        pairs = asked[["row", "event", "writer", "time", "tolerance", "client_ip", "client_port"]].merge(
-            life_of(asked, wire, point), on="row"
-        )
+        life = life_of(asked, wire, point)
+        pairs = asked[["row", "event", "writer", "time", "tolerance", "client_ip", "client_port"]].merge(life, on="row")
+        if pairs.empty:
+            continue
         pairs["until"] = pairs["time"] + pairs["tolerance"] + 60 * SECOND
         direction = toward_writer(pairs["writer"], pairs["swapped"])
         toward = last_reset(pairs, wire, "connection", direction)
         away = last_reset(pairs, wire, "connection", ~direction)
-        stories = [_story(pair, int(t), int(a)) for pair, t, a in zip(pairs.itertuples(), toward, away, strict=True)]
-        out.loc[pairs["row"].to_numpy()] = stories
-    rest = out.isna()
-    out[rest] = [
+        out.loc[pairs["row"], "reason"] = pd.Series(_stories(pairs, toward, away, wire), index=pairs["row"], dtype=object)
+        out.loc[pairs["row"], "ending"] = pairs["ending"].astype(object).where(pairs["ending"].notna(), None).to_numpy()
+        own = pairs["event"].map(lambda event: RULES[event].reset == "toward") & (away != NO_TIME) & (toward == NO_TIME)
+        out.loc[pairs.loc[own, "row"], "against"] = away[own].to_numpy()
+        out.loc[pairs["row"], "absent"] = False
+    rest = out["reason"].isna()
+    out.loc[rest, "reason"] = [
         say("no connection from {ip} port {port} is in the capture at that time", ip=ip, port=int(port))
         for ip, port in zip(lines.loc[rest, "client_ip"], lines.loc[rest, "client_port"], strict=True)
     ]
     return out
 
 
-def _story(pair: object, toward: int, away: int) -> Sentence:
-    end = {"ip": getattr(pair, "client_ip"), "port": int(getattr(pair, "client_port"))}  # noqa: B009
-    fins = tuple(
-        side
-        for side in ("client", "server")
-        if getattr(pair, f"{side}_fin") is not pd.NA and getattr(pair, f"{side}_fin")
-    )
-    if RULES[str(getattr(pair, "event"))].reset == "toward" and away != NO_TIME and toward == NO_TIME:  # noqa: B009
-        return say(
-            "the only reset of the connection of {ip} port {port} was sent with the writer's own address, at {time}",
-            time=_clock(away), **end,
-        )  # fmt: skip
-    if toward != NO_TIME:
-        return say(
-            "the connection of {ip} port {port} was reset only after this line, at {time}", time=_clock(toward), **end
-        )
-    if fins:
-        return say(_FINS[fins], **end)
-    return say("the connection of {ip} port {port} was not reset as far as the capture shows", **end)
+def _stories(pairs: pd.DataFrame, toward: pd.Series, away: pd.Series, wire: Wire) -> list[Sentence]:
+    """What became of each line's connection, one clause each."""
+    known = wire.endings.set_index("ending")
+    kinds = pairs["ending"].map(known["kind"]).astype(object)
+    lossy = wire.lossy | pairs["ending"].map(known["lossless"]).eq(False).fillna(False).astype(bool)
+    columns = (pairs[name].to_numpy(dtype=object) for name in ("event", "client_ip", "client_port", "client_fin", "server_fin"))
+    out = []
+    for event, ip, port, *fins, kind, came, went, lost in zip(*columns, kinds, toward, away, lossy, strict=True):
+        end = {"ip": ip, "port": int(port)}
+        sides = tuple(side for side, fin in zip(("client", "server"), fins, strict=True) if fin is True or fin == 1)
+        if came != NO_TIME:
+            told = say("the connection of {ip} port {port} was reset only after this line, at {time}", time=clock(came), **end)
+        elif RULES[event].reset == "toward" and went != NO_TIME:
+            told = say(
+                "the only reset of the connection of {ip} port {port} was sent with the writer's own address, at {time}",
+                time=clock(went), **end,
+            )  # fmt: skip
+        elif kind == "silence":
+            told = say("the connection of {ip} port {port} died in silence: its last packets were never answered", **end)
+        elif sides:
+            told = say(_FINS[sides], **end)
+        else:
+            told = say("the connection of {ip} port {port} was not reset as far as the capture shows", **end)
+        out.append(say(_LOSS, told=told) if lost and came == NO_TIME else told)
+    return out
 
 
 # By the sides that sent a FIN.
@@ -137,12 +166,16 @@ _FINS = {
 }
 
 
-def _of_host(lines: pd.DataFrame, wire: Wire) -> pd.Series:
+def _of_host(lines: pd.DataFrame, doubtful: pd.DataFrame, wire: Wire) -> pd.Series:
     named = lines["client_ip"].notna() | lines["server_ip"].notna()
-    out = pd.Series(
-        say("the line names no address, and no single ending of the capture stands out at its time"),
-        index=lines.index,
-        dtype="object",
-    )
-    out[named] = say("the line names no port, and no free reset of that host stands just before it")
+    host = say("the line names no port, and no free reset of that host stands just before it")
+    none = say("the line names no address, and no single ending of the capture stands out at its time")
+    if wire.lossy:
+        host, none = say(_LOSS, told=host), say(_LOSS, told=none)
+    out = pd.Series([host if some else none for some in named], index=lines.index, dtype=object)
+    near = doubtful[doubtful["row"].isin(lines.index)].drop_duplicates("row").set_index("row")
+    out.loc[near.index] = [
+        say("{ending} stands near it, but by time alone that may be chance, or another ending's line ({chance:.0%})", ending=ending, chance=chance)
+        for ending, chance in zip(near["ending"], near["coincidence"], strict=True)
+    ]
     return out

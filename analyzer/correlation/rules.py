@@ -5,11 +5,13 @@ Lives here: `RULES`. Never here: how a line finds its connection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Kinds of ENDINGS that ended with a FIN, or not at all as far as the capture goes: only a line that names the connection reports those.
 QUIET = frozenset({"fin_midway", "log_only"})
 ANY = frozenset({"reset", "silence"}) | QUIET
+# What an ending can be to a line's writer: a reset that came to it, a reset that carries its own address, a death in silence.
+TOWARD, AWAY, SILENCE = "toward", "away", "silence"
 
 
 @dataclass(frozen=True)
@@ -20,31 +22,35 @@ class Rule:
     reset      'toward': a reset toward the writer came before the line; 'from': one of the writer's own address did;
                'any': if there is a reset, the line is measured against it
     precedes   the line may come long before the reset: it says why the writer closed
-    alone      it can be tied by host and time, or by time, without naming its connection
     speaks     it speaks of a broken connection: left over without a tie, it needs a reason
+    alone      how well it fits each kind of ending where the line does not name its connection (natural logarithm of a likelihood, 0 the
+               best; a kind that is absent never fits); empty: such a line is never tied by host and time
     """
 
     kinds: frozenset[str]
     reset: str = "any"
     precedes: bool = False
-    alone: bool = False
     speaks: bool = False
+    alone: dict[str, float] = field(default_factory=dict)
 
 
 _RESET = frozenset({"reset"})
+_CAME = {TOWARD: 0.0}
+_GONE = {TOWARD: 0.0, SILENCE: -3.0}
 
 # opened, authenticated, started, request, detail and closed_locally are not here: they explain no ending.
 RULES: dict[str, Rule] = {
-    "reset_received": Rule(_RESET | QUIET, "toward", alone=True, speaks=True),
-    "refused": Rule(_RESET, "toward", alone=True, speaks=True),
-    "reset_or_eof": Rule(ANY, alone=True, speaks=True),
-    "broken_pipe": Rule(ANY, alone=True, speaks=True),
-    "unexpected_end": Rule(ANY, alone=True, speaks=True),
-    "aborted_locally": Rule(ANY, alone=True, speaks=True),
-    "timed_out": Rule(ANY, alone=True, speaks=True),
+    "reset_received": Rule(_RESET | QUIET, "toward", speaks=True, alone=_CAME),
+    "refused": Rule(_RESET, "toward", speaks=True, alone=_CAME),
+    "reset_or_eof": Rule(ANY, speaks=True, alone=_GONE),
+    "broken_pipe": Rule(ANY, speaks=True, alone=_GONE),
+    "unexpected_end": Rule(ANY, speaks=True, alone=_GONE),
+    "aborted_locally": Rule(ANY, speaks=True, alone={TOWARD: -1.0, AWAY: 0.0, SILENCE: 0.0}),
+    # a stack whose keepalive or retransmission timer runs out may send a reset as it gives up, or nothing at all
+    "timed_out": Rule(ANY, speaks=True, alone={SILENCE: 0.0, AWAY: 0.0, TOWARD: -3.0}),
     "reset_sent": Rule(_RESET, "from"),
     "reset_seen": Rule(_RESET),
-    "connect_failed": Rule(frozenset({"reset", "silence"}), alone=True, speaks=True),
+    "connect_failed": Rule(frozenset({"reset", "silence"}), speaks=True, alone={TOWARD: 0.0, SILENCE: 0.0}),
     "unreachable": Rule(frozenset({"silence", "reset"})),
     "idle_timeout": Rule(ANY, precedes=True),
     "local_timeout": Rule(ANY, precedes=True),
@@ -52,8 +58,12 @@ RULES: dict[str, Rule] = {
     "shutdown": Rule(ANY, precedes=True),
     "crash": Rule(ANY, precedes=True),
     "out_of_memory": Rule(ANY, precedes=True),
-    "rejected": Rule(ANY, precedes=True, alone=True),
+    "rejected": Rule(ANY, precedes=True, alone={TOWARD: 0.0, AWAY: 0.0, SILENCE: -3.0}),
     "protocol_error": Rule(ANY, precedes=True),
     "closed": Rule(ANY),
 }
 SPEAKING = tuple(event for event, rule in RULES.items() if rule.speaks)
+ALONE = tuple(event for event, rule in RULES.items() if rule.alone)
+# A SYN that is answered with a reset is a refusal, and to nobody "connection reset by peer" (Linux, tcp_reset: SYN_SENT -> ECONNREFUSED).
+REFUSAL_STAGE = "syn"
+STAGE_DOUBT = -5.0
