@@ -78,7 +78,10 @@ def _strangers(lines: pd.DataFrame, wire: Wire) -> pd.Series:
     for name in ("client_ip", "server_ip"):
         unknown = lines[name].notna() & ~lines[name].isin(wire.addresses)
         out[unknown] = [
-            say("no packet of {ip} is in the capture; behind address translation the capture shows another address", ip=ip)
+            say(
+                "no packet of {ip} is in the capture; behind address translation the capture shows another address",
+                ip=ip,
+            )
             for ip in lines.loc[unknown, name]
         ]
     return out
@@ -109,7 +112,9 @@ def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         direction = toward_writer(pairs["writer"], pairs["swapped"])
         toward = last_reset(pairs, wire, "connection", direction)
         away = last_reset(pairs, wire, "connection", ~direction)
-        out.loc[pairs["row"], "reason"] = pd.Series(_stories(pairs, toward, away, wire), index=pairs["row"], dtype=object)
+        out.loc[pairs["row"], "reason"] = pd.Series(
+            _stories(pairs, toward, away, wire), index=pairs["row"], dtype=object
+        )
         out.loc[pairs["row"], "ending"] = pairs["ending"].astype(object).where(pairs["ending"].notna(), None).to_numpy()
         own = pairs["event"].map(lambda event: RULES[event].reset == "toward") & (away != NO_TIME) & (toward == NO_TIME)
         out.loc[pairs.loc[own, "row"], "against"] = away[own].to_numpy()
@@ -125,22 +130,28 @@ def _of_connection(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
 def _stories(pairs: pd.DataFrame, toward: pd.Series, away: pd.Series, wire: Wire) -> list[Sentence]:
     """What became of each line's connection, one clause each."""
     known = wire.endings.set_index("ending")
-    kinds = pairs["ending"].map(known["kind"]).astype(object)
+    kinds = pairs["ending"].map(known["kind"]).astype(object).fillna("")
     lossy = wire.lossy | pairs["ending"].map(known["lossless"]).eq(False).fillna(False).astype(bool)
-    columns = (pairs[name].to_numpy(dtype=object) for name in ("event", "client_ip", "client_port", "client_fin", "server_fin"))
+    columns = (
+        pairs[name].to_numpy(dtype=object) for name in ("event", "client_ip", "client_port", "client_fin", "server_fin")
+    )
     out = []
     for event, ip, port, *fins, kind, came, went, lost in zip(*columns, kinds, toward, away, lossy, strict=True):
         end = {"ip": ip, "port": int(port)}
-        sides = tuple(side for side, fin in zip(("client", "server"), fins, strict=True) if fin is True or fin == 1)
+        sides = tuple(side for side, fin in zip(("client", "server"), fins, strict=True) if fin)
         if came != NO_TIME:
-            told = say("the connection of {ip} port {port} was reset only after this line, at {time}", time=clock(came), **end)
+            told = say(
+                "the connection of {ip} port {port} was reset only after this line, at {time}", time=clock(came), **end
+            )
         elif RULES[event].reset == "toward" and went != NO_TIME:
             told = say(
                 "the only reset of the connection of {ip} port {port} was sent with the writer's own address, at {time}",
                 time=clock(went), **end,
             )  # fmt: skip
         elif kind == "silence":
-            told = say("the connection of {ip} port {port} died in silence: its last packets were never answered", **end)
+            told = say(
+                "the connection of {ip} port {port} died in silence: its last packets were never answered", **end
+            )
         elif sides:
             told = say(_FINS[sides], **end)
         else:
@@ -174,8 +185,11 @@ def _of_host(lines: pd.DataFrame, doubtful: pd.DataFrame, wire: Wire) -> pd.Seri
         host, none = say(_LOSS, told=host), say(_LOSS, told=none)
     out = pd.Series([host if some else none for some in named], index=lines.index, dtype=object)
     near = doubtful[doubtful["row"].isin(lines.index)].drop_duplicates("row").set_index("row")
-    out.loc[near.index] = [
-        say("{ending} stands near it, but by time alone that may be chance, or another ending's line ({chance:.0%})", ending=ending, chance=chance)
+    told = [
+        say(
+            "{ending} stands near it, but by time alone that may be chance, or another ending's line ({chance:.0%})",
+            ending=ending, chance=chance,
+        )
         for ending, chance in zip(near["ending"], near["coincidence"], strict=True)
-    ]
-    return out
+    ]  # fmt: skip
+    return pd.Series(told, index=near.index, dtype=object).reindex(out.index).fillna(out)

@@ -168,7 +168,9 @@ def _chance(
 
 # By what the line names.
 _FITTING = {
-    ("client_ip", "server_ip", "server_port"): N_("the line's client ip and server ip and port, and its time, fit this connection"),
+    ("client_ip", "server_ip", "server_port"): N_(
+        "the line's client ip and server ip and port, and its time, fit this connection"
+    ),
     ("client_ip", "server_ip"): N_("the line's client ip and server ip, and its time, fit this connection"),
     ("client_ip", "server_port"): N_("the line's client ip and server port, and its time, fit this connection"),
     ("server_ip", "server_port"): N_("the line's server ip and port, and its time, fit this connection"),
@@ -190,7 +192,10 @@ def _sentences(tied: pd.DataFrame, lines: pd.DataFrame, keys: list[str]) -> pd.S
             out.append(say("process {process} wrote it together with line {line}, which is tied by time", **values))
         elif isinstance(foreign[row], str):
             out.append(
-                say("its time fits this connection; it names {ip}, which the capture does not show (translated on the way?)", ip=foreign[row])
+                say(
+                    "its time fits this connection; it names {ip}, which the capture does not show (translated on the way?)",
+                    ip=foreign[row],
+                )
             )
         else:
             out.append(base)

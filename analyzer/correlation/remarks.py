@@ -62,8 +62,12 @@ def _after_own(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> pd.Dat
 
 # By the side that wrote the line.
 _FIRST = {
-    "client": N_("{source} line {line} blames the peer; the capture shows the client resetting first, at {time}, the peer only after it"),
-    "server": N_("{source} line {line} blames the peer; the capture shows the server resetting first, at {time}, the peer only after it"),
+    "client": N_(
+        "{source} line {line} blames the peer; the capture shows the client resetting first, at {time}, the peer only after it"
+    ),
+    "server": N_(
+        "{source} line {line} blames the peer; the capture shows the server resetting first, at {time}, the peer only after it"
+    ),
 }
 
 

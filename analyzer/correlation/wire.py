@@ -195,8 +195,12 @@ def _with_host(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         return lines
     servers = frozenset(wire.endings["server_ip"].dropna()) | frozenset(wire.lives["server_ip"].dropna())
     clients = frozenset(wire.endings["client_ip"].dropna()) | frozenset(wire.lives["ip"].dropna())
-    is_server = (lines["writer_host"] == "server") | (lines["writer_host"].isin(servers) & ~lines["writer_host"].isin(clients))
-    is_client = (lines["writer_host"] == "client") | (lines["writer_host"].isin(clients) & ~lines["writer_host"].isin(servers))
+    is_server = (lines["writer_host"] == "server") | (
+        lines["writer_host"].isin(servers) & ~lines["writer_host"].isin(clients)
+    )
+    is_client = (lines["writer_host"] == "client") | (
+        lines["writer_host"].isin(clients) & ~lines["writer_host"].isin(servers)
+    )
     lines.loc[(is_server & (lines["writer"] == "unknown")).fillna(False).astype(bool), "writer"] = "server"
     lines.loc[(is_client & (lines["writer"] == "unknown")).fillna(False).astype(bool), "writer"] = "client"
     for side in ("server", "client"):
