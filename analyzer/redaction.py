@@ -179,6 +179,7 @@ class _Redaction:
         """Every name of a file, log or capture point in this result -> its pseudonym."""
         d = self._d
         logs = {str(s) for table in (d.log_lines, d.unmatched_log_lines) for s in table["source"].dropna()}
+        logs |= {str(s) for s in d.log_lines["log"].dropna()} | {str(s) for s in d.log_remarks["source"].dropna()}
         logs |= {str(s["source"]) for s in d.settings.get("log_sources", [])}
         points = {str(p) for p in d.captures["point"].dropna()}
         logs |= {str(s) for s in d.clocks["source"].dropna()} - points

@@ -54,6 +54,7 @@ class Diagnosis:
     matches: pd.DataFrame
     clocks: pd.DataFrame
     unmatched_log_lines: pd.DataFrame
+    log_remarks: pd.DataFrame
     evidence: pd.DataFrame
     findings: pd.DataFrame
     incidents: pd.DataFrame
@@ -87,7 +88,7 @@ class Diagnosis:
             "resets": [r for r in resets if r["kind"] == "reset"],
             "died_in_silence": [r for r in resets if r["kind"] != "reset"],
             "unmatched_log_lines": [{**u, "time": stamp(u["time"])} for u in records(self.unmatched_log_lines)],
-            "clocks": records(self.clocks),
+            "clocks": [{**c, "at": stamp(c["at"])} for c in records(self.clocks)],
             "notices": [asdict(n) for n in self.notices],
             "sources": [
                 {
@@ -210,6 +211,7 @@ class _Items:
         self.finding = {f["ending"]: f for f in records(d.findings)}
         self.evidence = _by(d.evidence, "ending")
         self.matches = _by(d.matches, "ending")
+        self.remarks = _by(d.log_remarks, "ending")
         self.sightings = _by(d.sightings, "ending")
         self.text = {(x["source"], x["line"]): x["text"] for x in records(d.log_lines[["source", "line", "text"]])}
         self.frames = _by(d.reset_frames, "connection")
@@ -252,10 +254,12 @@ class _Items:
                 {
                     "source": m["source"], "line": m["line"], "time": stamp(m["time"]), "event": m["event"],
                     "lag_seconds": None if m["lag"] is None else round(m["lag"], 6), "tie": m["tie"], "tie_sentence": m["tie_sentence"],
+                    "coincidence": None if m["coincidence"] is None else float(f"{m['coincidence']:.2g}"),
                     "writer": m["writer"], "text": self.text.get((m["source"], m["line"]), ""),
                 }
                 for m in self.matches.get(e["ending"], [])
             ],
+            "log_remarks": [{name: r[name] for name in ("source", "line", "kind", "sentence")} for r in self.remarks.get(e["ending"], [])],
             "facts": {name: _round(e[name]) for name in SHOWN_FACTS if e[name] is not None},
             "filter": f"tcp.stream eq {e['stream']}" if e["stream"] is not None else f"frame.number == {e['frame']}",
             "next_capture": finding["next_capture"],

@@ -398,6 +398,7 @@ def tables(made: dict[str, Any]) -> dict[str, pd.DataFrame]:
                 "lag": x["lag_seconds"],
                 "writer": "server",
                 "tie_sentence": "Process 8842 named this connection in line 4702.",
+                "coincidence": 0.0001,
             }
             for r in all_resets
             for x in r["log_lines"]

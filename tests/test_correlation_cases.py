@@ -29,6 +29,7 @@ LOGGED = [
     "stale_pool_any",
 ]
 ABORT = "postgres_client_abort"
+ZONE = "Asia/Tokyo"  # of the lab's machines; a client's log prints none
 
 
 def tied(name: str, logs: list[Path], points: list[str] | None = None) -> Any:
@@ -36,6 +37,7 @@ def tied(name: str, logs: list[Path], points: list[str] | None = None) -> Any:
     return analyze(
         at={p: folder / f for p, f in CASES[name]["captures"].items() if points is None or p in points},
         logs=logs,
+        log_timezone=ZONE,
         dissect=False,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.correlation import fit
-from analyzer.correlation.fit import PROMPT, QUARTER, Line
+from analyzer.correlation.fit import HOUR, PROMPT, QUARTER, Line
 from analyzer.correlation.rules import ALONE, RULES
 from analyzer.correlation.wire import AFTERWARDS, SECOND, TUPLE, Wire
 from analyzer.language import Sentence, joined, say, say_many
@@ -32,7 +32,6 @@ PROVEN = 3  # lines that name connections and agree, from which on an offset may
 ACCIDENT = 0.05  # chance from which on lines that agree with a pattern prove nothing
 SAMPLE = 4000  # lines of one log that are compared
 PAIRS = 4_000_000
-HOUR = 3600 * SECOND
 COLUMNS = [
     "source",
     "offset_seconds",

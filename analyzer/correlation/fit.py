@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 SECOND = 10**9
 QUARTER = 900 * SECOND
+HOUR = 3600 * SECOND
 ZONES = tuple(quarter * QUARTER for quarter in range(-56, 57))  # from -14 to +14 hours
 PROMPT = 300_000_000  # ns; a line that is written at once is written within this time
 DRIFT = 200  # ppm; crystals keep within 100, of two clocks each may be wrong
@@ -79,7 +80,9 @@ def densest(t: Ints, difference: Ints, weight: npt.NDArray[np.float64], window: 
     assert best is not None
     most, slope, values, held, moved = best
     start = int(values[int(held.argmax())])
-    rivals = ((values < start - window) | (values > start + window)) & (held >= 0.8 * most)
+    apart = np.abs(values - start)
+    # an hour apart is no rival but summer time
+    rivals = (apart > window) & (np.abs(apart - HOUR) > window) & (held >= 0.8 * most)
     if rivals.any():
         found = np.concatenate([[start], values[rivals]])
         skew = np.abs((found + QUARTER // 2) % QUARTER - QUARTER // 2)

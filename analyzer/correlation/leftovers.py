@@ -132,11 +132,10 @@ def _stories(pairs: pd.DataFrame, toward: pd.Series, away: pd.Series, wire: Wire
     known = wire.endings.set_index("ending")
     kinds = pairs["ending"].map(known["kind"]).astype(object).fillna("")
     lossy = wire.lossy | pairs["ending"].map(known["lossless"]).eq(False).fillna(False).astype(bool)
-    columns = (
-        pairs[name].to_numpy(dtype=object) for name in ("event", "client_ip", "client_port", "client_fin", "server_fin")
-    )
+    named = (pairs[name] for name in ("event", "client_ip", "client_port"))
+    ended = (pairs[f"{side}_fin"].fillna(False).astype(bool) for side in ("client", "server"))
     out = []
-    for event, ip, port, *fins, kind, came, went, lost in zip(*columns, kinds, toward, away, lossy, strict=True):
+    for event, ip, port, *fins, kind, came, went, lost in zip(*named, *ended, kinds, toward, away, lossy, strict=True):
         end = {"ip": ip, "port": int(port)}
         sides = tuple(side for side, fin in zip(("client", "server"), fins, strict=True) if fin)
         if came != NO_TIME:
@@ -185,10 +184,11 @@ def _of_host(lines: pd.DataFrame, doubtful: pd.DataFrame, wire: Wire) -> pd.Seri
         host, none = say(_LOSS, told=host), say(_LOSS, told=none)
     out = pd.Series([host if some else none for some in named], index=lines.index, dtype=object)
     near = doubtful[doubtful["row"].isin(lines.index)].drop_duplicates("row").set_index("row")
+    when = wire.endings.set_index("ending")["t"].to_dict()
     told = [
         say(
-            "{ending} stands near it, but by time alone that may be chance, or another ending's line ({chance:.0%})",
-            ending=ending, chance=chance,
+            "what ended at {time} stands near it, but by time alone that may be chance, or another's line ({chance:.0%})",
+            time=clock(when[ending]), chance=chance,
         )
         for ending, chance in zip(near["ending"], near["coincidence"], strict=True)
     ]  # fmt: skip

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -28,14 +30,41 @@ _KINDS = {
 }  # fmt: skip
 
 
-def open_logs(paths: Iterable[str | os.PathLike[str]]) -> list[LogSource]:
-    """Open each file; gzip, bzip2, xz and zstd are unpacked while reading.
+# What rotation adds to a log's name, or sets into it: dates and times, days of the week, a number, the ending of a packer.
+_ROTATED = re.compile(
+    r"(?:[-_.](?:19|20)\d\d-?[01]\d-?[0-3]\d(?:[-_T]?\d{4,6})?|[-_.](?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?=\.|$)|(?<=[A-Za-z])\.\d{1,4}$"
+    r"|\.(?:gz|bz2|xz|zst|old)$)"
+)
+
+
+def log_of(name: str) -> str:
+    """The name of the log that a file is a part of: rotated files of one log have the same."""
+    previous = ""
+    while name != previous:
+        previous, name = name, _ROTATED.sub("", name)
+    return name
+
+
+def open_logs(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    zones: Sequence[tzinfo | None] | None = None,
+    hosts: Sequence[str | None] | None = None,
+) -> list[LogSource]:
+    """Open each file; gzip, bzip2, xz and zstd are unpacked while reading. `zones` and `hosts` are what was told of each.
 
     Names are the files' own names, with as much of their folders as tells them apart.
     Raises UnusableInput for what is missing, may not be read (it says whose it is), is a folder, or is binary and no log.
     """
     given = [Path(path) for path in paths]
-    return [LogSource(name, _open(path)) for path, name in zip(given, _names(given), strict=True)]
+    nothing = [None] * len(given)
+    logs = [str(path.parent / log_of(path.name)) for path in given]
+    return [
+        LogSource(name, _open(path), zone, host, log_of(path.name) if logs.count(log) > 1 else None)
+        for path, name, log, zone, host in zip(
+            given, _names(given), logs, zones or nothing, hosts or nothing, strict=True
+        )
+    ]
 
 
 def _names(paths: list[Path]) -> list[str]:

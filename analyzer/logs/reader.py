@@ -36,11 +36,15 @@ class LogSource:
     name      as shown to the user
     data      bytes, or a binary file, which is read once and closed
     timezone  of stamps that print none, for this source alone
+    host      the machine that wrote it (an address, 'client' or 'server'), as told
+    log       the log that it is a part of, where rotation made several files of one; None: it stands alone
     """
 
     name: str
     data: bytes | BinaryIO
     timezone: tzinfo | None = None
+    host: str | None = None
+    log: str | None = None
 
 
 @dataclass
@@ -76,6 +80,7 @@ def read_sources(
     """The same as LOG_LINES, with what was recognised in each source as LOG_SOURCES."""
     rows: list[dict[str, Any]] = []
     summaries: list[dict[str, Any]] = []
+    by_log: dict[tuple[str, str | None], list[list[dict[str, Any]]]] = {}
     notices: list[Notice] = []
     for source in sources:
         tally = _Tally(encodings.LineDecoder(score))
@@ -83,10 +88,15 @@ def read_sources(
         stream = io.BytesIO(source.data) if isinstance(source.data, bytes) else source.data
         with stream:
             found = sorted(_rows(source.name, stream, clock, tally), key=lambda row: int(row["line"]))
-        add_addresses(found)
+        for row in found:
+            row |= {"log": source.log or source.name, "writer_host": source.host}
+        by_log.setdefault((source.log or source.name, source.host), []).append(found)
         rows += found
         summaries.append(_summary(source.name, found, tally))
         notices += _notices(source.name, tally)
+    for parts in by_log.values():  # a process goes on from one file of a rotated log to the next
+        parts.sort(key=lambda part: part[0]["written"] if part else pd.Timestamp.max.tz_localize("UTC"))
+        add_addresses([row for part in parts for row in part])
     lines = LOG_LINES.conform(pd.DataFrame(rows, columns=list(LOG_LINES.columns), dtype=object))
     return lines, LOG_SOURCES.of(summaries), notices
 

@@ -27,7 +27,7 @@ from analyzer.pipeline.asked import (
     span_of,
     zone_of,
 )
-from analyzer.pipeline.joins import packets_of, with_logs, with_next_log, with_words, words_of
+from analyzer.pipeline.joins import contradictions, packets_of, with_logs, with_next_log, with_words, words_of
 from analyzer.pipeline.knowledge import cause_pages, format_pages, log_words, versions
 from analyzer.pipeline.survey import all_endings, closer_look, first_look, on_one_clock
 from analyzer.pipeline.tables import stack
@@ -119,8 +119,8 @@ def analyze(
         sightings=sightings,
         reference_point=str(coverage["point"].iloc[0]),
     )
-    judged, matches, sightings, legs = renumber(
-        settle(judged, correlation.spoken_of(tied.matches)), tied.matches, sightings, legs
+    judged, matches, remarks, sightings, legs = renumber(
+        settle(judged, correlation.spoken_of(tied.matches)), tied.matches, tied.remarks, sightings, legs
     )
     judged = with_logs(judged, matches)
 
@@ -142,6 +142,7 @@ def analyze(
         matches=matches,
         clocks=stack(schema.CLOCKS, [clocks, tied.clocks]),
         unmatched_log_lines=tied.unmatched,
+        log_remarks=remarks,
         evidence=evidence,
         findings=findings,
         incidents=table,
@@ -158,6 +159,7 @@ def analyze(
             *survey.notices,
             *misnamed,
             *log_notices,
+            *contradictions(remarks),
             *said,
             *crashed,
         ),
@@ -202,4 +204,4 @@ def recognised(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Notice]]:
     """Return LOG_LINES of these logs, without any capture, LOG_SOURCES, and notices."""
     zone = None if log_timezone is None else zone_of(log_timezone)
-    return log_stage.read_sources(log_stage.open_logs(list(files)), timezone=zone, year=None)
+    return log_stage.read_sources(open_given(list(files))[1], timezone=zone, year=None)

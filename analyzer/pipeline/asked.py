@@ -25,6 +25,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Progress = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
 
 POINT = "capture"  # the name of the only capture point when it was given none
+SIDES = ("client", "server")  # whose log it is, where no address is given
 AROUND = pd.Timedelta(minutes=5)  # on each side of --around
 # Files are read that far before and behind what is asked for: how a connection came to its end, and what followed.
 LEAD, TRAIL = pd.Timedelta(minutes=15), pd.Timedelta(minutes=5)
@@ -147,7 +148,39 @@ def open_given(given: Any) -> tuple[list[pd.DataFrame], list[logs.LogSource]]:
     """Return the logs that are tables, and the opened files: a missing one is told before the captures are read."""
     items = [given] if isinstance(given, str | os.PathLike | pd.DataFrame) else list(given)
     tables = [item for item in items if isinstance(item, pd.DataFrame)]
-    return tables, logs.open_logs([item for item in items if not isinstance(item, pd.DataFrame)])
+    told = [log_asked(item) for item in items if not isinstance(item, pd.DataFrame)]
+    hosts, zones = [host for _, host, _ in told], [zone for _, _, zone in told]
+    return tables, logs.open_logs([path for path, _, _ in told], hosts=hosts, zones=zones)
+
+
+def log_asked(item: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None, tzinfo | None]:
+    """Return path, writer's host and zone of [HOST=]FILE[@ZONE]; a file of exactly that name wins, and so does one with @ in its name.
+
+    Raises UsageError for a host that is neither an address nor 'client' or 'server', and for a zone that is none.
+    """
+    if not isinstance(item, str) or os.path.exists(item):
+        return item, None, None
+    host, equals, rest = item.partition("=")
+    plain, at, zone = item.rpartition("@")
+    if at and os.path.exists(plain):
+        return plain, None, zone_of(zone)
+    if not equals or not (host in SIDES or _is_address(host) or os.path.exists(rest.rpartition("@")[0] or rest)):
+        return item, None, None
+    if host not in SIDES and not _is_address(host):
+        raise UsageError(f"{host!r} in --log {item} names no writer: give its IP address, or client or server.")
+    writer = host if host in SIDES else address_of(host)
+    plain, at, zone = rest.rpartition("@")
+    if at and not os.path.exists(rest) and os.path.exists(plain):
+        return plain, writer, zone_of(zone)
+    return rest, writer, None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address_of(text)
+    except UsageError:
+        return False
+    return True
 
 
 def read_given(

@@ -15,6 +15,9 @@ from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.pipeline.survey import Survey
 
+AS_GOOD_AS_CHANCE = 0.5  # a match that is as likely as not a coincidence is shown, and is evidence of nothing
+MOST_NOTICES = 20
+
 
 def words_of(
     judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool
@@ -48,10 +51,20 @@ def with_words(judged: pd.DataFrame, facts: pd.DataFrame | None) -> pd.DataFrame
 def with_logs(judged: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
     """Return ENDINGS with the events that each side's log tells of it."""
     out = judged.copy()
+    trusted = matches[matches["coincidence"] < AS_GOOD_AS_CHANCE]
     for side in ("client", "server"):
-        events = matches[matches["writer"] == side].groupby("ending")["event"].agg(lambda e: ",".join(sorted(set(e))))
+        events = trusted[trusted["writer"] == side].groupby("ending")["event"].agg(lambda e: ",".join(sorted(set(e))))
         out[f"{side}_log_events"] = out["ending"].map(events).astype("string")
     return schema.ENDINGS.conform(out)
+
+
+def contradictions(remarks: pd.DataFrame) -> list[Notice]:
+    """Return the notices of lines that the capture contradicts."""
+    found = remarks[remarks["kind"] == "contradiction"].head(MOST_NOTICES)
+    return [
+        Notice("warning", str(source), f"line {line}", say("{sentence}.", sentence=sentence))
+        for source, line, sentence in zip(found["source"], found["line"], found["sentence"], strict=True)
+    ]
 
 
 def with_next_log(findings: pd.DataFrame, matches: pd.DataFrame, unmatched: pd.DataFrame) -> pd.DataFrame:
