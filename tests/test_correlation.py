@@ -341,7 +341,10 @@ def test_a_line_without_a_name_is_tied_only_where_one_ending_fits() -> None:
         (14, alone, "time"),
     ]
     assert found.unmatched[["line", "reason"]].values.tolist() == [
-        [15, "what ended at 2026-11-20 09:01:15 UTC stands near it, but by time alone that may be chance, or another's line (25%)"]
+        [
+            15,
+            "what ended at 2026-11-20 09:01:15 UTC stands near it, but by time alone that may be chance, or another's line (25%)",
+        ]
     ]
     assert found.unmatched["next_log"][0].startswith("log_connections = on")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -9,7 +10,6 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from test_correlation import START, World
 
 LAG = 0.003  # seconds; lines that are written at once
@@ -56,7 +56,7 @@ def test_zone_skew_and_drift(
 ) -> None:
     """Five lines over half an hour, written at once, say the clock within 50 ms, or the stamp's own step; and each finds its reset."""
     times = [0.0, *sorted(share * span for share in between), span]
-    if min(b - a for a, b in zip(times, times[1:], strict=False)) < 10:
+    if min(b - a for a, b in itertools.pairwise(times)) < 10:
         return  # nearer than that, lines that name nothing may tell nothing apart
     world, off = resets(times, half_hours * 1800 + skew, ppm, step, named)
     found = world.correlate()
