@@ -16,7 +16,7 @@ import pandas as pd
 from analyzer.correlation import fit
 from analyzer.correlation.fit import HOUR, PROMPT, QUARTER, Line
 from analyzer.correlation.rules import ALONE, RULES
-from analyzer.correlation.wire import AFTERWARDS, SECOND, TUPLE, Wire
+from analyzer.correlation.wire import AFTERWARDS, SECOND, Wire
 from analyzer.language import Sentence, joined, say, say_many
 
 HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
@@ -31,7 +31,8 @@ ENOUGH, CLEAR = 3, 0.6  # lines that make a pattern; the share of them that a ri
 PROVEN = 3  # lines that name connections and agree, from which on an offset may be anything
 ACCIDENT = 0.05  # chance from which on lines that agree with a pattern prove nothing
 SAMPLE = 4000  # lines of one log that are compared
-PAIRS = 4_000_000
+PAIRS = 1_500_000  # (line, reset) pairs of one log that are compared
+FEW = 60  # lines that are compared at least
 COLUMNS = [
     "source",
     "offset_seconds",
@@ -210,36 +211,62 @@ def _allowed(offset: int, own: pd.DataFrame, support: int) -> bool:
     return abs((offset + QUARTER // 2) % QUARTER - QUARTER // 2) <= SKEW
 
 
-def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """(line, reset) pairs that the lines' writers and addresses allow: row, t, difference, step."""
-    parts = []
+def _sides(own: pd.DataFrame, wire: Wire) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Lines that can be tied without a name, and the first resets that could be theirs, by the direction that their writers allow."""
     lines = own[own["event"].isin(ALONE)]
     precedes = lines["event"].map({event: rule.precedes for event, rule in RULES.items()}).astype(bool)
     away = lines["event"] == "timed_out"  # its writer's own reset, if any
-    lines = lines.assign(side=lines["writer"].where(~precedes, "either"))
-    lines["side"] = (
-        lines["side"]
-        .mask(away & (lines["writer"] == "server"), "client")
-        .mask(away & (lines["writer"] == "client"), "server")
-    )
+    writer = lines["writer"]
+    side = writer.where(~precedes, "either")
+    side = side.mask(away & (writer == "server"), "client").mask(away & (writer == "client"), "server")
     first = wire.resets[wire.resets["point"] == wire.point].drop_duplicates(["connection", "from_client"])
-    for side, toward_server in (("server", True), ("client", False), ("unknown", None), ("either", None)):
-        some = lines[lines["side"] == side]
+    out = []
+    for name, toward_server in (("server", True), ("client", False), ("unknown", None), ("either", None)):
         resets = first if toward_server is None else first[first["from_client"] == toward_server]
-        if some.empty or resets.empty:
-            continue
-        keep = max(50, PAIRS // len(resets))
-        some = some.iloc[:: max(1, len(some) // keep)]
-        pairs = some[["t", "step", *TUPLE]].reset_index(names="row").merge(
-            resets[["t", *TUPLE]], how="cross", suffixes=("", "_wire")
-        )  # fmt: skip
-        for name in TUPLE:
-            foreign = ~pairs[name].isin(wire.addresses) if name.endswith("ip") else pd.Series(False, index=pairs.index)
-            if name.endswith("port"):
-                foreign = ~pairs[name.replace("port", "ip")].isin(wire.addresses)
-            pairs = pairs[(pairs[name].isna() | foreign | (pairs[name] == pairs[f"{name}_wire"])).fillna(False)]
-        pairs["difference"] = pairs["t"] - pairs["t_wire"]
-        parts.append(pairs.loc[pairs["difference"].abs() <= HORIZON, ["row", "t", "difference", "step"]])
+        some = lines[side == name]
+        if len(some) and len(resets):
+            out.append((some.sort_values("t"), resets.sort_values("t")))
+    return out
+
+
+def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
+    """(line, reset) pairs that the lines' writers and addresses allow, whole quarter hours and up to SKEW apart: row, t, difference, step.
+
+    Of many lines those in the middle are taken, one after the other: over a short time drift does not blur what they say.
+    """
+    parts = []
+    zones = np.array(fit.ZONES, dtype=np.int64)
+    for lines, resets in _sides(own, wire):
+        when = resets["t"].to_numpy(dtype=np.int64)
+        each = len(when) / max(1.0, float(np.ptp(when)) / SECOND) * len(zones) * 2 * SKEW / SECOND
+        keep = int(min(SAMPLE, max(FEW, PAIRS // max(1, round(min(each, len(when)))))))
+        begin = max(0, (len(lines) - keep) // 2)
+        some = lines.iloc[begin : begin + keep]
+        at = some["t"].to_numpy(dtype=np.int64)[:, None] - zones
+        low, high = np.searchsorted(when, at - SKEW), np.searchsorted(when, at + SKEW, side="right")
+        count = (high - low).ravel()
+        line = np.repeat(np.arange(len(some)), (high - low).sum(axis=1))
+        reset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low.ravel(), count)
+        fits = np.ones(len(line), dtype=bool)
+        for end in ("client", "server"):
+            ours = some[f"{end}_ip"].isin(wire.addresses).to_numpy()
+            for name in (f"{end}_ip", f"{end}_port"):
+                known = ours & some[name].notna().to_numpy()
+                if known.any():
+                    told, seen = some[name].to_numpy(dtype=object)[line], resets[name].to_numpy(dtype=object)[reset]
+                    fits &= ~known[line] | (told == seen)
+        line, reset = line[fits], reset[fits]
+        t = some["t"].to_numpy(dtype=np.int64)[line]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "row": some.index.to_numpy()[line],
+                    "t": t,
+                    "difference": t - when[reset],
+                    "step": some["step"].to_numpy(dtype=np.int64)[line],
+                }
+            )
+        )
     if not parts:
         return pd.DataFrame({"row": [], "t": [], "difference": [], "step": []}, dtype="int64")
     return pd.concat(parts, ignore_index=True)
@@ -250,10 +277,6 @@ def _by_pattern(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | N
     pairs = _differences(own, wire)
     asked = int(pairs["row"].nunique())
     if asked < ENOUGH:
-        return None
-    skew = np.abs((pairs["difference"] + QUARTER // 2) % QUARTER - QUARTER // 2)
-    pairs = pairs[skew <= SKEW].reset_index(drop=True)
-    if pairs.empty:
         return None
     difference, t, rows = (pairs[name].to_numpy(dtype=np.int64) for name in ("difference", "t", "row"))
     step = int(pairs["step"].max())
@@ -266,7 +289,12 @@ def _by_pattern(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | N
         return None
     line = fit.lower_edge(t[found.inside], difference[found.inside], step, found.slope)
     rest = difference[found.inside] - line.at(t[found.inside])
-    return _row(label, line, max(step // 2, int(np.ptp(rest)) // 2), found.held, "pattern", own, chance)
+    support, spread = found.held, max(step // 2, int(np.ptp(rest)) // 2)
+    lines, resets = max(_sides(own, wire), key=lambda side: len(side[0]))
+    if len(lines) > asked:
+        every = lines["t"].to_numpy(dtype=np.int64)
+        line, support = fit.followed(line, t, every, resets["t"].to_numpy(dtype=np.int64), step)
+    return _row(label, line, spread, support, "pattern", own, chance)
 
 
 def _assumed(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ QUARTER = 900 * SECOND
 HOUR = 3600 * SECOND
 ZONES = tuple(quarter * QUARTER for quarter in range(-56, 57))  # from -14 to +14 hours
 PROMPT = 300_000_000  # ns; a line that is written at once is written within this time
+AT_ONCE = 10_000_000  # ns; most of them within this
 DRIFT = 200  # ppm; crystals keep within 100, of two clocks each may be wrong
 DRIFT_SPAN = 600 * SECOND  # over less a drift cannot be told from lag
 DRIFT_SUPPORT = 5
@@ -133,7 +134,10 @@ def lower_edge(t: Ints, difference: Ints, step: int, slope: float, *, early: boo
         clear = abs(drift) * span > max(step, 2_000_000) and tilted < 0.7 * flat
         drift = drift if clear and abs(drift) <= DRIFT * 1e-6 else slope
     moved = difference - np.rint((t - since) * drift).astype(np.int64)
-    low, high = int(moved.min()), int(moved.max())
+    values = np.sort(moved)
+    near = np.searchsorted(values, values + step + AT_ONCE, side="right") - np.arange(len(values))
+    best = len(near) - 1 - int(near[::-1].argmax())  # what agrees best: a stray among the lines may seem earlier
+    low, high = int(values[best]), int(values[best + near[best] - 1])
     if early:
         offset = int(np.median(moved))
     elif high < low + step:
@@ -141,6 +145,29 @@ def lower_edge(t: Ints, difference: Ints, step: int, slope: float, *, early: boo
     else:
         offset = low + step if step > PROMPT else low
     return Line(offset, since, round(drift * 1e6, 3) if drift else None)
+
+
+def followed(line: Line, begun: Ints, lines: Ints, resets: Ints, step: int) -> tuple[Line, int]:
+    """The clock that some lines (`begun`) say, followed from them to all `lines` (times in order), and how many of these agree with it.
+
+    Further and further lines are each compared with the last reset before them by the clock so far, and its drift put right.
+    """
+    middle, reach = int(np.median(begun)), max(int(np.ptp(begun)), 120 * SECOND)
+    window, support = step + PROMPT, 0
+    while True:
+        some = lines[np.abs(lines - middle) <= reach]
+        some = some[np.linspace(0, len(some) - 1, min(len(some), 3000)).astype(int)]
+        expected = some - line.at(some)
+        last = np.searchsorted(resets, expected + step + 2 * AT_ONCE, side="right") - 1
+        late = expected - resets[np.maximum(last, 0)]
+        agree = (last >= 0) & (late <= window)
+        support = int(agree.sum())
+        if support >= DRIFT_SUPPORT:
+            slope = (line.ppm or 0.0) * 1e-6
+            line = lower_edge(some[agree], (some - resets[np.maximum(last, 0)])[agree], step, slope)
+        if len(lines) == 0 or (middle - reach <= lines[0] and middle + reach >= lines[-1]):
+            return line, support
+        reach *= 3
 
 
 def _theil_sen(t: Ints, difference: Ints) -> float:

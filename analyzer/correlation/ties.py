@@ -144,8 +144,9 @@ def _by_connection(lines: pd.DataFrame, wire: Wire, all_lines: pd.DataFrame) -> 
     out["coincidence"] = _by_name(out, wire)
     process = (out["address_basis"] == "process").fillna(False)
     out["tie"] = np.where(process, "process", "connection")
+    texts, numbers = (all_lines[name].to_numpy(dtype=object) for name in ("text", "line"))
     sentences = [
-        _process_sentence(process, named_by, ip, port, all_lines)
+        _process_sentence(process, named_by, ip, port, texts, numbers)
         if by_process
         else say("the line names {end}", end=_end(ip, port))
         for by_process, process, named_by, ip, port in zip(
@@ -228,10 +229,12 @@ def _end(ip: object, port: object) -> str:
     return f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}"
 
 
-def _process_sentence(process: Any, named_by: Any, ip: object, port: object, lines: pd.DataFrame) -> Sentence:
-    if pd.isna(named_by):
+def _process_sentence(process: Any, named_by: Any, ip: object, port: object, texts: Any, numbers: Any) -> Sentence:
+    """Whose line it is; `named_by` is the place of the line that names its process's client, in `texts` and `numbers`."""
+    if named_by is pd.NA:
         return say("process {process} served {end}", process=str(process), end=_end(ip, port))
-    text, line = str(lines.at[named_by, "text"]), int(lines.at[named_by, "line"])  # type: ignore[arg-type]
+    text = str(texts[named_by])
     body = _BODY.search(text)
     quoted = (body[1] if body else text)[:160]
+    line = int(numbers[named_by])
     return say('process {process} logged "{text}" at line {line}', process=str(process), text=quoted, line=line)
