@@ -89,7 +89,7 @@ def read_sources(
         with stream:
             found = sorted(_rows(source.name, stream, clock, tally), key=lambda row: int(row["line"]))
         for row in found:
-            row |= {"log": source.log or source.name, "writer_host": source.host}
+            row |= {"log": source.log, "writer_host": source.host}
         by_log.setdefault((source.log or source.name, source.host), []).append(found)
         rows += found
         summaries.append(_summary(source.name, found, tally))
