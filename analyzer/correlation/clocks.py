@@ -300,6 +300,8 @@ def _by_pattern(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | N
 def _assumed(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None:
     """Equal clocks but for whole quarter hours, if exactly one such shift lays most lines beside resets, closely or else loosely, or
     else within the lives of the connections they name. Without a zone, few lines that name nothing are not enough for a shift."""
+    if (own["zone"] == "boot").any():
+        return None  # it tells no time of day
     trusted = bool((own["zone"] != "unknown").all())
     for (early, late), beside in _beside(own, wire):
         counts = beside.groupby("shift")["row"].nunique().sort_values(ascending=False)
