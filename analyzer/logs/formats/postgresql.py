@@ -23,6 +23,8 @@ PREFIX_LIMIT = 1000  # characters in which the severity word must come
 _SEVERITY = re.compile(
     rf"(?:^|(?<=[\s\-:\]>,;|)}}]))({'|'.join(sorted(map(re.escape, SEVERITIES), key=len, reverse=True))}) ?[:：]( {{1,2}})(?=\S)"
 )
+# A level or an exception before the severity: a client's log, in which the server's words are quoted.
+_QUOTED = re.compile(r"\b(?:ERROR|WARN|WARNING|INFO|DEBUG|SEVERE|FATAL)\b|\w(?:Exception|Error): |\berror: ")
 _SESSION = re.compile(r"(?<![0-9a-f.])([0-9a-f]{8})\.([0-9a-f]{1,8})(?![0-9a-f.])")
 _PID = re.compile(r"\[(\d{1,10})\]|\b(?:pid|p|process|pr)[=: ]{1,2}(\d{1,10})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/\-+(,=@])(\d{2,10})(?![\w.:/\-+)=@])")
@@ -48,7 +50,7 @@ def head(text: str) -> Head | None:
     """What the prefix of an entry says, by the shape of its parts: `[123]` is a process, `6afff7c6.548b` a session (process id in
     hexadecimal after the dot), `10.1.0.2(40112)` a client, `shop@orders` user and database. Names of hosts are not addresses.
 
-    None where no severity word stands before the message.
+    None where no severity word stands before the message, or where another program's log quotes it.
     """
     if text.startswith("{"):
         return _json_head(text)
@@ -59,6 +61,8 @@ def head(text: str) -> Head | None:
     # Two blanks after the severity are this server's own; with one the entry may be anybody's.
     exclusive = len(word[2]) == 2
     prefix = text[: word.start()]
+    if _QUOTED.search(prefix):
+        return None
     bare = _STAMP.sub(" ", prefix)
     session = _SESSION.search(bare)
     pid = _pid(bare, session)

@@ -77,6 +77,8 @@ TOLD = (
          writer="client", verified="lab"),
     told("asyncpg_closed", "closed_locally", r"asyncpg\.\S{0,40}InterfaceError: connection is closed", ("InterfaceError: connection is closed",),
          "the client used a connection that it knew to be closed", {"asyncpg.exceptions._base.InterfaceError: connection is closed": {}}, writer="client", verified="lab"),
+    told("driver_closed", "closed_locally", r"psycopg2?\.\S{0,60}: (?:the connection is closed|connection already closed)", ("the connection is closed", "connection already closed"),
+         "the client used a connection that it knew to be closed", {"psycopg.OperationalError: the connection is closed": {}, "psycopg2.InterfaceError: connection already closed": {}}, writer="client", verified="lab"),
     told("ssl_end", "unexpected_end", r"ssl\.SSL(?:EOF|ZeroReturn|Syscall)?Error: (?:\[SSL: UNEXPECTED_EOF_WHILE_READING\]|EOF occurred in violation of protocol|TLS/SSL connection has been closed)",
          ("EOF occurred in violation of protocol", "UNEXPECTED_EOF_WHILE_READING", "TLS/SSL connection has been closed"), "the stream ended without the close_notify of TLS",
          {"ssl.SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1007)": {}, "ssl.SSLEOFError: EOF occurred in violation of protocol (_ssl.c:1129)": {}},

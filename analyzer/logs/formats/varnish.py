@@ -49,6 +49,9 @@ _REASONS = {
     "RAPID_RESET": ("rejected", "Varnish closed the connection because the client opened and cancelled too many streams"),
     "TX_PIPE": ("closed", "a piped connection ended"),
 }  # fmt: skip
+OPENED = (
+    told("session_opened", "opened", _SESSION.partition(" .{0,4000}")[0], ("SessOpen ",), "a client connected to Varnish", {_OPEN: _ENDS}, writer="server"),
+)  # fmt: skip
 _FETCH = "--  Timestamp      Bereq: 1714564800.123456 0.000100 0.000100\n--  FetchError     "
 SESSIONS: tuple[Told, ...] = tuple(
     told(f"session_{reason.lower()}", event, rf"{_SESSION}{reason} ", (f" {reason} ",), proves, {_OPEN + f"-   SessClose      {reason} 0.500000": _ENDS}, writer="server")
@@ -62,15 +65,18 @@ FETCHES = (
          {_FETCH + "backend write error: 104 (Connection reset by peer) (Peer Closed)": {"event": "reset_received"}, _FETCH + "req.body read error: 104 (Connection reset by peer)": {"event": "reset_received"}}),
     told("fetch_lost", "reset_or_eof", r"FetchError +(?:b )?(?:HTC (?:eof|close|status -[14])|backend closed|http (?:first )?read error: EOF|straight insufficient bytes|eof socket fail)", ("FetchError ",), "Varnish, here the client, found its backend gone before the answer was complete; it keeps no error number",
          {_FETCH + "HTC eof (Unexpected end of input)": {}, _FETCH + "backend closed": {}}, writer="client"),
+    told("backend_opened", "opened", r"BackendOpen +(?:b )?\d{1,10} \S{1,100} (?P<server_ip>[0-9A-Fa-f:.]{2,45}) (?P<server_port>\d{1,5}) (?P<client_ip>[0-9A-Fa-f:.]{2,45}) (?P<client_port>\d{1,5}) connect\b", ("BackendOpen ",), "Varnish, here the client, opened a connection to its backend",
+         {"--  Timestamp      Start: 1714564800.123456 0.000000 0.000000\n--  BackendOpen    26 boot.default 192.0.2.20 8080 192.0.2.30 41234 connect": {"client_ip": "192.0.2.30", "client_port": 41234, "server_port": 8080, "writer": "client"}}, writer="client"),
 )  # fmt: skip
 
 FORMAT = LogFormat(
     id="varnish",
     title="Varnish (varnishlog)",
     reference="https://varnish-cache.org/docs/trunk/reference/vsl.html",
-    messages=tuple(one.message for one in (*SESSIONS, *FETCHES)),
+    messages=tuple(one.message for one in (*SESSIONS, *FETCHES, *OPENED)),
     samples=(
         *all_samples(SESSIONS, "", "2024-05-01T12:00:00.623456Z"),
+        *all_samples(OPENED, "", "2024-05-01T12:00:00.123456Z"),
         *all_samples(FETCHES, "", "2024-05-01T12:00:00.123456Z"),
     ),
     head=head,
