@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analyzer import schema
 from analyzer.errors import Notice
@@ -108,14 +109,40 @@ def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     return out, notices
 
 
+# What is looked at of connections that may be the same one.
+_KIN = [
+    "connection", "point", "client_ip", "client_port", "server_ip", "server_port", "client_isn", "server_isn", "first", "server_rtt",
+    "handshake", "syn_frames", "roles_known",
+]  # fmt: skip
+
+
+def _has_kin(connections: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows share their addresses with a row of another point, or both initial sequence numbers with any row."""
+    c = connections
+    numbers = c[["client_isn", "server_isn"]]
+    out = (numbers.duplicated(keep=False) & numbers.notna().all(axis=1)).to_numpy(bool, copy=True)
+    if c["point"].nunique() > 1:
+        codes, _ = pd.factorize(pd.concat([c["client_ip"], c["server_ip"]]))
+        ends = codes.reshape(2, -1) << 16 | np.stack(
+            [c["client_port"].to_numpy(np.int64), c["server_port"].to_numpy(np.int64)]
+        )
+        pairs = pd.DataFrame({"low": ends.min(axis=0), "high": ends.max(axis=0)})
+        out |= pairs.duplicated(keep=False).to_numpy(bool)
+    return out
+
+
 class _Kin:
     """The rows of CONNECTIONS that are the same connection: seen at another point, or at the same one with other addresses (NAT)."""
 
-    def __init__(self, connections: pd.DataFrame) -> None:
+    def __init__(self, connections: pd.DataFrame, asked: pd.Series | None = None) -> None:
+        """Know the rows that have kin, and those that are `asked` for by number: most of a large capture are neither."""
+        told = _has_kin(connections)
+        if asked is not None:
+            told |= connections["connection"].isin(asked).to_numpy(bool)
         self.by_id: dict[int, Any] = {}
         self._by_addresses: dict[tuple[Any, ...], list[Any]] = {}
         self._by_numbers: dict[tuple[Any, ...], list[Any]] = {}
-        for row in schema.rows(connections):
+        for row in schema.rows(connections.loc[told, _KIN]):
             self.by_id[row.connection] = row
             self._by_addresses.setdefault(_addresses(row), []).append(row)
             if row.client_isn is not None and row.server_isn is not None:
@@ -232,7 +259,7 @@ def vantage(
 ) -> Vantage:
     """Return what the points say of each other's endings. `coverage` is as `locate` returns it; all tables span all points, on one clock."""
     points = {c.point: c for c in schema.rows(coverage)}
-    kin = _Kin(connections)
+    kin = _Kin(connections, endings["connection"])
     frames: dict[int, list[Any]] = {}
     for row in schema.rows(reset_frames):
         if row.connection is not None:
