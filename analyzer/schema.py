@@ -209,7 +209,7 @@ PACKETS = _table(
 
 CONNECTIONS = _table(
     "CONNECTIONS",
-    "one TCP connection at one capture point, whichever way it ended, stitched across rotated files; of captures with more than 131,072 "
+    "one TCP connection at one capture point, whichever way it ended, stitched across rotated files; of captures with more than 65,536 "
     "of them, those that ended well long before the last packet are in HOSTS, GAPS, TRAFFIC and COVERAGE only",
     connection=_c("Int64", "identity in this run"),
     point=_c("string", "capture point"),

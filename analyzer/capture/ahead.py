@@ -16,8 +16,8 @@ from threading import Condition
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.reading import Chunk, read
 
-# Decoded bytes that may wait, of all files: the segments of a file of 200 MB, about. The file in turn may always have AT_HAND chunks.
-WAITING = 128 * 2**20
+# Decoded bytes that may wait, of all files: most of what a file of 200 MB decodes to. The file in turn may always have AT_HAND chunks.
+WAITING = 64 * 2**20
 AT_HAND = 3
 
 

@@ -26,8 +26,8 @@ SEQUENCE_JUMP = 1 << 30  # an ACK further ahead than this belongs to another lif
 STREAM_LIMIT = 1 << 24  # address pairs per file whose stream number is followed; beyond, stream is null
 
 START = 1 << 10  # rows that each table starts with; each doubles when it is full
-# When so many connections of one point are rows (60 MB, and 200 MB as a table), those that ended well are settled; see settling.py.
-SETTLE_AT = 1 << 17
+# When so many connections of one point are rows (30 MB, and 100 MB as tables), those that ended well are settled; see settling.py.
+SETTLE_AT = 1 << 16
 SETTLED_NS = (
     120 * SECOND
 )  # … if nothing came for so long: twice the time for which a socket waits for late packets (Linux' TIME-WAIT)

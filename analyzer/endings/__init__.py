@@ -43,7 +43,7 @@ def endings(
     `payload(capture, offset, length)` reads the bytes that a reset carries (some devices name themselves there); without it
     they stay unseen. Connections that pass 2 did not keep have no row.
     """
-    known = connections.set_index("connection")
+    known = connections[connections["connection"].isin(packets["connection"])].set_index("connection")
     columns = ("client_ip", "client_port", "server_ip", "server_port", "client_rtt", "server_rtt", "timestamps",
                "roles_known", "handshake", "ended", "client_resets", "server_resets", "point")  # fmt: skip
     records = {
