@@ -266,6 +266,7 @@ def logs(
     files: Annotated[list[str], typer.Argument(metavar="FILE...")],
     log_timezone: Zone = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+    lang: Language = "",
 ) -> int:
     """Show what was recognised in these logs: format, zone, events, what was not understood, and the first entries."""
     from analyzer import pipeline
@@ -273,11 +274,12 @@ def logs(
     from analyzer.report.wording import inert
 
     table, sources, notices = pipeline.recognised(files, log_timezone)
-    if not as_json:
-        out(listing.log_sources_text(sources) + "\n")
-    table_out(table if as_json else table[LOG_COLUMNS].head(LOG_ENTRIES), as_json)
-    for notice in notices if as_json else [n for n in notices if n.level != "info"]:
-        err(inert(f"{notice.source}: {notice.sentence}") + "\n")
+    with language.using(lang):
+        if not as_json:
+            out(listing.log_sources_text(sources) + "\n")
+        table_out(table if as_json else table[LOG_COLUMNS].head(LOG_ENTRIES), as_json)
+        for notice in notices if as_json else [n for n in notices if n.level != "info"]:
+            err(inert(f"{notice.source}: {language.localised(notice.sentence)}") + "\n")
     return NOTHING_HARMFUL
 
 
@@ -301,6 +303,7 @@ def causes(
 @app.command()
 def formats(
     log_format: Annotated[str | None, typer.Argument(metavar="[ID]", help="One log format, in full.")] = None,
+    lang: Language = "",
 ) -> int:
     """List the log formats that are understood."""
     from analyzer import pipeline
@@ -309,10 +312,11 @@ def formats(
     pages = pipeline.format_pages()
     if log_format is not None and log_format not in pages:
         raise UsageError(f"There is no log format {log_format!r}; `pcapreport formats` lists them.")
-    out(
-        (listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format]))
-        + "\n"
-    )
+    with language.using(lang):
+        text = (
+            listing.formats_text(list(pages.values())) if log_format is None else listing.format_text(pages[log_format])
+        )
+        out(text + "\n")
     return NOTHING_HARMFUL
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analyzer.language import localised, tr
-from analyzer.report.terminal import wrapped
-from analyzer.report.wording import inert
+from analyzer.report.terminal import padded, wrapped
+from analyzer.report.wording import cells, inert
 from analyzer.result import stamp
 from analyzer.schema import records
 
@@ -149,9 +149,9 @@ def log_sources_text(sources: pd.DataFrame) -> str:
                 entries=row["entries"],
             )
         ]
-        width = max(len(name) for name, _ in facts)
+        width = max(cells(name) for name, _ in facts)
         for name, text in facts:
-            out += _wrapped(text, f"  {name.ljust(width)}  ", " " * (width + 4))
+            out += _wrapped(text, f"  {padded(name, width)}  ", " " * (width + 4))
         out += [""]
     return "\n".join(out)
 
