@@ -85,7 +85,7 @@ def traffic(connections: int, *, resets: float = 0.002, seed: int = 1, begin: in
     micro = (time * 1e6).astype(np.int64) + begin // 1000
     rows["sec"], rows["usec"] = micro // 1_000_000, micro % 1_000_000
     rows = rows.reshape(-1)[np.argsort(micro, axis=None, kind="stable")]
-    return _checksummed(rows)
+    return checksummed(rows)
 
 
 def _before(taken: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,7 +93,7 @@ def _before(taken: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.cumsum(taken, axis=1) - taken
 
 
-def _checksummed(rows: NDArray[np.void]) -> NDArray[np.void]:
+def checksummed(rows: NDArray[np.void]) -> NDArray[np.void]:
     """Fill in the IP and TCP checksums (RFC 1071) for payloads of zero bytes."""
     words = rows.view(np.uint8).reshape(len(rows), HEADER.itemsize)[:, 30:].reshape(len(rows), 20, 2).astype(np.uint32)
     sums = (words[..., 0] << 8) | words[..., 1]
