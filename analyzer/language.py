@@ -93,7 +93,9 @@ def P_(one: str, many: str, unknown: str) -> tuple[str, str, str]:
 
 
 def localised(value: Any) -> Any:
-    """Return a value, list or mapping with every Sentence in the language that is shown, as plain strings."""
+    """Return a value, list or mapping with every Sentence in the language that is shown; in English it is that already."""
+    if _shown.get() == ENGLISH:
+        return value
     if isinstance(value, Sentence):
         if value.plural:
             return _many(value.template, value.plural, value.values)

@@ -154,7 +154,9 @@ class _Kin:
         The same addresses at another point, unless the initial sequence numbers differ; or both initial sequence numbers the same
         whatever the addresses: 64 random bits do not meet by chance (RFC 6528).
         """
-        mine = self.by_id[connection]
+        mine = self.by_id.get(connection)
+        if mine is None:
+            return []
         same = [o for o in self._by_addresses[_addresses(mine)] if o.point != mine.point and _same_numbers(mine, o)]
         found = {o.connection: o for o in same}
         for o in self._by_numbers.get((mine.client_isn, mine.server_isn), []):
@@ -254,6 +256,21 @@ def align(table: pd.DataFrame, clocks: Mapping[str, Clock]) -> pd.DataFrame:
     return out
 
 
+# What of ENDINGS is read.
+_LOOKED_AT = (
+    "ending",
+    "kind",
+    "point",
+    "capture",
+    "frame",
+    "stream",
+    "connection",
+    "time",
+    "apparent_sender",
+    "direction",
+)
+
+
 def vantage(
     endings: pd.DataFrame, connections: pd.DataFrame, reset_frames: pd.DataFrame, coverage: pd.DataFrame
 ) -> Vantage:
@@ -261,12 +278,12 @@ def vantage(
     points = {c.point: c for c in schema.rows(coverage)}
     kin = _Kin(connections, endings["connection"])
     frames: dict[int, list[Any]] = {}
-    for row in schema.rows(reset_frames):
+    for row in schema.rows(reset_frames[reset_frames["connection"].isin(list(kin.by_id))]):
         if row.connection is not None:
             frames.setdefault(row.connection, []).append(row)
 
     facts, sightings, legs, merge = [], [], [], _Merge()
-    for e in schema.rows(endings):
+    for e in schema.rows(endings[list(_LOOKED_AT)]):
         fact: dict[str, Any] = {
             "ending": e.ending,
             "at_sender": None,
@@ -285,7 +302,7 @@ def vantage(
                 fact["at_sender"], fact["absent_at_sender"] = True, False
             elif where in ("client", "server") and where != e.apparent_sender:
                 fact["at_peer"] = True
-        mine = kin.by_id[e.connection]
+        mine = kin.by_id.get(e.connection)
         for other in kin.of(e.connection):
             there = points[other.point]
             merge.relate(e.connection, other.connection)

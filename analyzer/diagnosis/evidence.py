@@ -21,6 +21,8 @@ from analyzer.language import Sentence, say
 
 # Of endings that are alike, this many have their evidence in full.
 IN_FULL = 50
+# … and the rest this many signs.
+STRONGEST = 2
 
 
 class _Filled:
@@ -72,8 +74,8 @@ def evidence(
 ) -> pd.DataFrame:
     """Return EVIDENCE: the signs of the chosen pair and of the likeliest other one, with the frames and lines that show them.
 
-    Of many endings that are alike (chosen pair, other pair, server) the first IN_FULL have every sign; the rest have those
-    signs of the chosen pair that counted, or a scan of 20,000 ports would say the same half a million times.
+    Of many endings that are alike (chosen pair, other pair, server) the first IN_FULL have every sign; the rest have the STRONGEST
+    signs of the chosen pair, or a scan of 20,000 ports would say the same half a million times.
     """
     lines: dict[str, list[tuple[str, int]]] = {}
     for ending, source, line in zip(matches["ending"], matches["source"], matches["line"], strict=True):
@@ -89,9 +91,9 @@ def evidence(
     for rank, numbers in ((1, best), (2, np.where(full, second, -1))):
         for number in np.unique(numbers[numbers >= 0]):
             mine = np.flatnonzero(numbers == number)
+            told = _strongest(counted[number][mine])
             for s, sign in enumerate(pairs[number].signs):
-                weights = counted[number][mine, s]
-                shown = mine[full[mine] | (weights != 0)]
+                shown = mine[full[mine] | told[:, s]]
                 rows.extend(
                     _shown(
                         sign,
@@ -107,6 +109,14 @@ def evidence(
                 )
     rows.sort(key=lambda row: row[:3])
     return schema.EVIDENCE.of([row[3] for row in rows])
+
+
+def _strongest(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which signs (columns) of each ending (rows) are among the STRONGEST that counted, the earlier one of equals."""
+    order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :STRONGEST]
+    out = np.zeros(weights.shape, dtype=bool)
+    np.put_along_axis(out, order, True, axis=1)
+    return np.asarray(out & (weights != 0))
 
 
 def _shown(

@@ -59,7 +59,8 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     facts |= _closing(life, i, own, peer, peer_data)
     facts["stage"] = stage(life, i, facts)
     snd_nxt, peer_nxt = highest(life, own), highest(life, peer)
-    acked_own, acked_peer = highest_ack(life, peer), highest_ack(life, np.append(own, i))
+    acked_own, acked_before = highest_ack(life, peer), highest_ack(life, own)
+    acked_peer = highest_ack(life, np.append(own, i))
     facts["unacked_sender"] = outstanding(snd_nxt, acked_own)
     facts["unacked_peer"] = outstanding(peer_nxt, acked_peer)
     last_own = int(own_data[-1]) if len(own_data) else -1
@@ -88,7 +89,7 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     facts["since_keepalive"] = life.seconds(i, int(run[-1])) if len(run) else None
     facts["zero_window"] = any(len(side) and int(life.window[side[-1]]) == 0 for side in (own, peer))
     facts["both_directions"] = bool(len(own) and len(peer))
-    facts["lossless"] = lossless(life, i)
+    facts["lossless"] = not (_beyond(acked_own, snd_nxt) or _beyond(acked_before, peer_nxt))
     return facts
 
 
@@ -171,16 +172,15 @@ def stage(life: Life, i: int, facts: Facts) -> str:
     return "syn" if ((flags & (SYN | ACK)) == SYN).any() else "established"
 
 
-def lossless(life: Life, i: int) -> bool:
-    """Tell whether every acknowledged byte before the reset was seen: an ACK beyond it means that packets are missing."""
-    for client in (True, False):
-        indices = np.flatnonzero((life.from_client == client) & ~life.has(RST) & (np.arange(len(life)) < i))
-        sent = highest(life, indices)
-        others = np.flatnonzero((life.from_client != client) & ~life.has(RST) & (np.arange(len(life)) < i))
-        acked = highest_ack(life, others)
-        if sent is not None and acked is not None and distance(acked, sent) > 0:
-            return False
-    return True
+def lossless(life: Life) -> bool:
+    """Tell whether every acknowledged byte was seen: an ACK beyond it means that packets are missing."""
+    plain = ~life.has(RST)
+    sides = [np.flatnonzero(plain & (life.from_client == client)) for client in (True, False)]
+    return not any(_beyond(highest_ack(life, b), highest(life, a)) for a, b in (sides, sides[::-1]))
+
+
+def _beyond(acked: int | None, sent: int | None) -> bool:
+    return acked is not None and sent is not None and distance(acked, sent) > 0
 
 
 def aftermath(life: Life, i: int, context: Context) -> Facts:

@@ -120,7 +120,7 @@ def _whole(life: Life, i: int) -> Facts:
         "ttl": int(life.ttl[i]),
         "sender_fin": bool(life.has(FIN)[own].any()),
         "peer_fin": bool(life.has(FIN)[peer].any()) if len(peer) else False,
-        "lossless": lossless(life, len(life)),
+        "lossless": lossless(life),
     }
     facts["client_bytes"] = facts["sender_bytes"] if client else facts["peer_bytes"]
     facts["server_bytes"] = facts["peer_bytes"] if client else facts["sender_bytes"]
