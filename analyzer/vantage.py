@@ -154,9 +154,7 @@ class _Kin:
         The same addresses at another point, unless the initial sequence numbers differ; or both initial sequence numbers the same
         whatever the addresses: 64 random bits do not meet by chance (RFC 6528).
         """
-        mine = self.by_id.get(connection)
-        if mine is None:
-            return []
+        mine = self.by_id[connection]
         same = [o for o in self._by_addresses[_addresses(mine)] if o.point != mine.point and _same_numbers(mine, o)]
         found = {o.connection: o for o in same}
         for o in self._by_numbers.get((mine.client_isn, mine.server_isn), []):
@@ -302,7 +300,7 @@ def vantage(
                 fact["at_sender"], fact["absent_at_sender"] = True, False
             elif where in ("client", "server") and where != e.apparent_sender:
                 fact["at_peer"] = True
-        mine = kin.by_id.get(e.connection)
+        mine = kin.by_id[e.connection]
         for other in kin.of(e.connection):
             there = points[other.point]
             merge.relate(e.connection, other.connection)
