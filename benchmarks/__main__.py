@@ -8,6 +8,7 @@ else; processor seconds stand beside them, since pass 1 decodes in a second thre
 """
 
 import argparse
+import importlib.util
 import os
 import platform
 import shutil
@@ -20,17 +21,39 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks import generate, pass1
+from benchmarks import generate, pass1, ring
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results: written by python -m benchmarks -->", "<!-- end of results -->"
 SLOW_RUNS = 3  # for programs that take half a minute
+
+COMMAND = "from analyzer.cli import main; main()"
+SCAPY = "import sys; from scapy.all import TCP, PcapReader; print(sum(TCP in p and bool(p[TCP].flags.R) for p in PcapReader(sys.argv[1])))"
+PYSHARK = (
+    "import sys, pyshark; f = pyshark.FileCapture(sys.argv[1], display_filter='tcp.flags.reset==1', keep_packets=False); "
+    "print(sum(1 for _ in f)); f.close()"
+)
+DPKT = (
+    "import sys, dpkt; e = dpkt.ethernet.Ethernet; r = dpkt.pcap.Reader(open(sys.argv[1], 'rb')); "
+    "print(sum(bool(e(b).data.data.flags & 4) for _, b in r))"
+)
+# What is measured on a small capture only: they need seconds for what the others do in milliseconds.
+SLOW = {"scapy": SCAPY, "pyshark": PYSHARK, "dpkt": DPKT}
+FEW = 20_000  # packets
 
 PROGRAMS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "pcapreport, pass 1, whole process": (sys.executable, lambda path: ["-m", "benchmarks.pass1", path]),
     "pcapreport, read and decode, whole process": (
         sys.executable,
         lambda path: ["-m", "benchmarks.pass1", path, "--decode"],
+    ),
+    "pcapreport `analyze --json - --no-dissection`": (
+        sys.executable,
+        lambda path: ["-c", COMMAND, "analyze", path, "--json", "-", "--no-dissection"],
+    ),
+    "pcapreport `analyze --json -`, with dissection": (
+        sys.executable,
+        lambda path: ["-c", COMMAND, "analyze", path, "--json", "-"],
     ),
     "tcpdump `'tcp[13]&4!=0'`": ("tcpdump", lambda path: ["-r", path, "-w", os.devnull, "tcp[13]&4!=0"]),
     "tcptrace `-n`": ("tcptrace", lambda path: ["-n", path]),
@@ -47,7 +70,9 @@ def seconds(command: list[str], runs: int) -> tuple[float, float]:
     elapsed, used = [], []
     for _ in range(runs):
         before, begin = os.times(), time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        if status not in (0, 1):  # 1: pcapreport found something harmful
+            raise SystemExit(f"{command} ended with status {status}")
         elapsed.append(time.perf_counter() - begin)
         after = os.times()
         used.append(after.children_user + after.children_system - before.children_user - before.children_system)
@@ -86,6 +111,10 @@ def measure(path: Path, runs: int) -> list[str]:
         if found:
             times[name] = seconds([found, *arguments(str(path))], min(runs, SLOW_RUNS) if name == REFERENCE else runs)
             print(f"  {name}: {times[name][0]:.2f} s", file=sys.stderr)
+    for name, program in SLOW.items() if packets <= FEW else ():
+        if importlib.util.find_spec(name):
+            times[name] = seconds([sys.executable, "-c", program, str(path)], 1)
+            print(f"  {name}: {times[name][0]:.2f} s", file=sys.stderr)
     reference = times.get(REFERENCE)
     lines = [
         f"### {path.stem.partition('-')[0]}: {int(packets):,} packets, {path.stat().st_size / 1e6:,.0f} MB, {resets} resets",
@@ -119,15 +148,18 @@ def main() -> None:
     )
     parser.add_argument("--packets", type=int, default=2_000_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--ring", type=int, default=0, metavar="N", help="measure a set of N files of 200 MB, too")
     parser.add_argument("--no-write", action="store_true", help="show the table, leave benchmarks/README.md as it is")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         lines = [machine(), f"Medians of {options.runs} runs (tshark: {min(options.runs, SLOW_RUNS)}).", ""]
-        for path in generate.both(folder, options.packets):
+        for path in (*generate.both(folder, options.packets), generate.both(folder, FEW)[1]):
             print(path.name, file=sys.stderr)
             lines += measure(path, options.runs)
+        if options.ring:
+            lines += ring.table(generate.ring(folder, options.ring))
     text = "\n".join(lines).rstrip()
     print(text)
     if not options.no_write:
