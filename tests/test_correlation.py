@@ -513,3 +513,14 @@ def test_assignment_is_the_best_of_all(
         for key in (0, 1)
     ]
     assert chosen["score"].sum() == pytest.approx(sum(best(*group) for group in groups))
+
+
+def test_a_wording_that_nobody_verified_weighs_less() -> None:
+    def chance(verified: str) -> float:
+        world = World()
+        for n in range(3):
+            world.connection(40000 + n, n * 100.0, n * 100.0 + 2, reset=n * 100.0 + 1)
+        world.line(1.002, "reset_received", client_ip=CLIENT, address_basis="line", verified=verified)
+        return float(world.correlate(offsets={"pg.log": 0.0}).matches["coincidence"].iloc[0])
+
+    assert chance("unverified") > chance("source")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from analyzer.logs import LogSource, all_envelopes, all_formats, encodings, read_logs, recognition
+from analyzer.logs import LogSource, all_envelopes, all_formats, encodings, formats, read_logs, recognition
 from analyzer.logs.log_format import LogFormat
 from analyzer.logs.peeling import Line, unwrap
 
@@ -94,3 +96,23 @@ def test_there_are_many_formats() -> None:
     ids = [one.id for one in (*all_formats(), *all_envelopes())]
     assert len(set(ids)) == len(ids) >= 40
     assert all(log_format.samples and log_format.reference for log_format in all_formats())
+
+
+def test_a_new_format_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that CONTRIBUTING.md shows, put into the folder: found, and read by itself alone."""
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = text.split("## Add a log format")[1].split("```python\n")[1].split("```")[0]
+    (tmp_path / "mydaemon.py").write_text(code)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
+    caches = (recognition.all_formats, recognition.raw_filter, recognition._index)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        (added,) = (log_format for log_format in recognition.all_formats() if log_format.id == "mydaemon")
+        test_samples_say_what_they_must(added)
+        test_every_text_has_a_sample_of_its_own(added)
+        test_no_other_format_of_its_rank_would_read_a_sample(added, monkeypatch)
+    finally:
+        monkeypatch.undo()
+        for cached in caches:
+            cached.cache_clear()

@@ -17,6 +17,7 @@ from analyzer.correlation.wire import SECOND
 AT_ONCE, SOON = 0.005, 0.1  # s, means of the first two
 SHARES = (0.6, 0.3, 0.1)
 STRAYS = 0.05  # share of lines that speak of nothing in the capture
+UNVERIFIED = -2.0  # of a wording that nobody has seen printed nor found in source or documentation: our judgement
 EPHEMERAL_PORTS = 28_232  # that Linux takes a client's port from (net.ipv4.ip_local_port_range)
 DOUBTFUL = 0.05  # from here on a match is called a possible coincidence
 
@@ -29,7 +30,7 @@ def scored(pairs: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFrame, dens
     likelihood  of such a line so long after such an ending, a second
     score       its logarithm of odds against a line that speaks of nothing in the capture, of which there are some (`density`, lines a second)
 
-    `lines` is indexed by row (event, writer, tolerance), `targets` by target (kind, from_client, stage).
+    `lines` is indexed by row (event, verified, writer, tolerance), `targets` by target (kind, from_client, stage).
     """
     line = pd.Index(lines.index).get_indexer(pairs["row"])
     target = pd.Index(targets.index).get_indexer(pairs["target"])
@@ -44,6 +45,7 @@ def scored(pairs: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFrame, dens
     known_stage = (stage != "") & (relation != _RELATIONS.index(SILENCE))
     wrong = ((event == "refused") & (stage != REFUSAL_STAGE)) | ((event == "reset_received") & (stage == REFUSAL_STAGE))
     fit = fit + np.where(known_stage & wrong, STAGE_DOUBT, 0.0)
+    fit = fit + np.where((lines["verified"] == "unverified").fillna(False).to_numpy(dtype=bool)[line], UNVERIFIED, 0.0)
     keep = np.isfinite(fit)
     lag = pairs["lag"].to_numpy(dtype=np.float64)[keep] / SECOND
     tolerance = lines["tolerance"].to_numpy(dtype=np.float64)[line][keep] / SECOND

@@ -112,7 +112,7 @@ def _sources() -> dict[str, str]:
         "source": tr("read in the program's source"),
         "docs": tr("documented"),
         "third_party": tr("seen in others' logs"),
-        "unverified": tr("not verified"),
+        "unverified": tr("not verified: they weigh less"),
     }
 
 
