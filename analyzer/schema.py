@@ -347,7 +347,7 @@ COVERAGE = _table(
 
 ENDINGS = _table(
     "ENDINGS",
-    "one connection life that ended badly, with the facts of its first effective reset (section B.1 of the fact base)",
+    "one connection life that ended badly, with the facts of its first effective reset",
     # identity
     ending=_c("string", "identity, 'r1', 'r2' … in time order; 's1' … for silences, 'f1' … for what ended with a FIN"),
     kind=_c("string", "'reset', 'silence', 'fin_midway' (a FIN in mid-work) or 'log_only' (in order or still open, but a log says that it broke)"),

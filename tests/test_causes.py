@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from test_diagnosis import BARE, LIVE, judge
+
+from analyzer import diagnosis
+
+CAPTURES = Path(__file__).parent.parent / "captures"
 
 REQUEST = {"sender_bytes": 200, "peer_bytes": 100, "server_bytes": 200, "client_bytes": 100}
 AFTER_FIN = {
@@ -173,3 +179,15 @@ def test_harm_is_unknown_where_the_words_are_sealed() -> None:
     assert judge(**idle).harmless is None
     assert judge(**idle, request_unanswered=False).harmless is True
     assert judge(**idle, request_unanswered=True).harmless is False
+
+
+@pytest.mark.parametrize("pair", diagnosis.hypotheses(), ids=lambda p: f"{p.cause.id}-{p.origin}")
+def test_a_stranger_can_look_up_where_a_sign_comes_from(pair: diagnosis.Hypothesis) -> None:
+    """RFC sections, kernel functions, papers, vendors' pages and lab cases: none is a handle of private notes, and each lab case exists."""
+    for sign in pair.signs:
+        assert not re.search(
+            r"\b(CAUSE|SHAPE|AMB|FEAT)-\d|\b[BD]\.\d\b|DESIGN|fact base|engineering note", sign.source
+        ), f"{sign.id}: {sign.source}"
+        for names in re.findall(r"lab cases? ([a-z0-9_]+(?:, [a-z0-9_]+)*)", sign.source):
+            for name in names.split(", "):
+                assert (CAPTURES / name / "case.toml").is_file(), f"{sign.id}: there is no lab case {name}"

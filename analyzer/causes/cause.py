@@ -25,7 +25,7 @@ class Sign:
     test     ENDINGS rows -> nullable boolean, NA where it cannot be known
     holds    weight when it holds, in decibans (10 dB = odds of ten)
     fails    weight when it does not hold (negative, or 0)
-    source   where the weight's direction comes from: a rule id of the fact base, an RFC section, a kernel function
+    source   where the weight's direction comes from, to be looked up: an RFC section, a kernel function, a vendor's page, a lab case
     group    signs of one group rise and fall together: only the strongest of those that held, and of those that failed, counts
     needed   when it fails, the hypothesis is out of the question; when it is NA, it stays possible
     cites    ENDINGS columns that hold the frames which show it

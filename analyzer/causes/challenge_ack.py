@@ -21,9 +21,11 @@ CAUSE = Cause(
     signs=(
         Sign("chain", "the server answered the SYN with a bare ACK of another connection, and the client reset that",
              lambda e: any_of(all_of(e["apparent_sender"] == "client", e["answers_trigger"], e["syn_answer"] == "ack"),
-                              all_of(e["ineffective"], e["challenged"])), 12, source="CAUSE-22", needed=True, cites=("trigger_frame", "frame")),
+                              all_of(e["ineffective"], e["challenged"])), 12,
+             source="RFC 5961 4.2; lab case restarted_client", needed=True, cites=("trigger_frame", "frame")),
         Sign("old_one_open", "the earlier connection on these ports had never been closed in the capture",
-             lambda e: e["same_ports_ended"].isin(["open", "silence", "reset"]).mask(e["same_ports_ended"].isna()), 8, -10, source="CAUSE-22"),
+             lambda e: e["same_ports_ended"].isin(["open", "silence", "reset"]).mask(e["same_ports_ended"].isna()), 8, -10,
+             source="RFC 5961 4.2; lab case restarted_client"),
         Sign("survived", "the reset had no effect: the end that received it asked back and went on", lambda e: all_of(e["ineffective"],
              e["challenged"]),
              4, 0, source="RFC 5961 3.2"),

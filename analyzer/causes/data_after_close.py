@@ -19,10 +19,12 @@ CAUSE = Cause(
     confirm="The log of the side that sent the FIN, at the time of the FIN; the tracepoint tcp:tcp_send_reset "
             "there says TCP_ABORT_ON_DATA or NO_SOCKET.",
     signs=(
-        Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 6, source="CAUSE-08", needed=True),
-        Sign("data_after_fin", "{peer} sent payload after that FIN", lambda e: e["peer_data_after_sender_fin"], 6, source="CAUSE-08", needed=True,
+        Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 6,
+             source="RFC 9293 3.10.7.4; lab case data_after_close", needed=True),
+        Sign("data_after_fin", "{peer} sent payload after that FIN", lambda e: e["peer_data_after_sender_fin"], 6,
+             source="RFC 9293 3.10.7.4; lab case data_after_close", needed=True,
              cites=("trigger_frame",)),
-        Sign("exact_answer", "the reset is the exact answer to it", lambda e: e["answers_trigger"], 6, -6, source="SHAPE-1",
+        Sign("exact_answer", "the reset is the exact answer to it", lambda e: e["answers_trigger"], 6, -6, source="Linux tcp_v4_send_reset",
              cites=("trigger_frame", "frame")),
         Sign("announced", "the server had said why it was "
                           "leaving", lambda e: known(e["server_goodbye"].notna(), e["application"].notna()), -4,

@@ -15,8 +15,9 @@ CAUSE = Cause(
     confirm="The source's monitor configuration (for example `tcp_half_open`); the server's `nstat` shows no accepted connection for it.",
     signs=(
         Sign("answers_syn_ack", "it is the stateless answer to a SYN-ACK", lambda e: all_of(e["answers_trigger"], e["trigger_kind"] == "syn_ack"),
-             14, source="CAUSE-03", needed=True, cites=("trigger_frame", "frame")),
-        Sign("client", "it carries the initiator's address", lambda e: e["apparent_sender"] == "client", 2, source="CAUSE-03", needed=True),
+             14, source="RFC 9293 3.10.7.1; lab case half_open_scan", needed=True, cites=("trigger_frame", "frame")),
+        Sign("client", "it carries the initiator's address", lambda e: e["apparent_sender"] == "client", 2,
+             source="RFC 9293 3.10.7.1; lab case half_open_scan", needed=True),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

@@ -26,10 +26,11 @@ CAUSE = Cause(
     confirm="Both programs finished without an error; the FINs and their acknowledgements are in the capture.",
     signs=(
         Sign("both_finished", "both sides had sent FIN and both were "
-                              "acknowledged", lambda e: any_of(e["both_fins_acked"], _last_fin(e)), 20, source="CAUSE-30", needed=True),
+                              "acknowledged", lambda e: any_of(e["both_fins_acked"], _last_fin(e)), 20,
+             source="RFC 9293 3.6; lab case late_reset", needed=True),
         Sign("nothing_outstanding", "no payload was outstanding", lambda e: all_of(e["unacked_sender"] == 0, any_of(e["unacked_peer"] == 0,
              _last_fin(e))), 3, -6,
-             source="CAUSE-30"),
+             source="RFC 9293 3.6; lab case late_reset"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

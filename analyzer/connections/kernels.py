@@ -210,7 +210,7 @@ def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
 
     A copy comes from the same end of the same address pair (`key`) with the same numbers, flags, length, IP ID and timestamp as
     a packet at most COPY_NS earlier, and was seen at another place (interface, direction, VLAN or TTL) or, at the same place,
-    has an IP ID that is not 0 (fact base, AMB-C1): a stack that counts IP IDs up gives a retransmission a new one.
+    has an IP ID that is not 0: a stack that counts IP IDs up gives a retransmission a new one.
     """
     if s.time == NO_TIME:
         return np.int64(-1)

@@ -15,9 +15,7 @@ MILLISECOND = 1_000_000  # ns
 SECOND = 1_000 * MILLISECOND
 MINUTE = 60 * SECOND
 
-COPY_NS = (
-    10 * MILLISECOND
-)  # the copies of one packet (-i any, SPAN, router) are microseconds to milliseconds apart (fact base B.0)
+COPY_NS = 10 * MILLISECOND  # the copies of one packet (-i any, SPAN, router) are microseconds to milliseconds apart
 COPY_MEMORY = 1 << 15  # packets remembered for that: 3 million packets a second fit into 10 ms
 OUT_OF_ORDER_NS = (
     3 * MILLISECOND

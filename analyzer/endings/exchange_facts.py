@@ -1,6 +1,6 @@
 """What the reset answers, in what state of the exchange it came, and what followed it.
 
-Lives here: the exchange's half of section B.1 of the fact base, as ENDINGS columns; None means that it could not be seen.
+Lives here: the facts of the exchange, as ENDINGS columns; None means that it could not be seen.
 Never here: the packet's own looks (packet_facts.py), other connections (population.py), any conclusion.
 """
 

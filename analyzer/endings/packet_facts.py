@@ -1,6 +1,6 @@
 """What the reset packet looks like beside the same end's earlier packets: numbers, stamps, TTL, IP ID, direction.
 
-Lives here: the packet's own half of section B.1 of the fact base, as ENDINGS columns; None means that it could not be seen.
+Lives here: the facts of the packet itself, as ENDINGS columns; None means that it could not be seen.
 Never here: what it answers and in what state it came (exchange_facts.py), other connections, any conclusion.
 """
 
@@ -128,7 +128,7 @@ def _ip_id(life: Life, i: int, own: npt.NDArray[Any]) -> tuple[bool | None, bool
 
 
 def _live(facts: Facts, life: Life, own: npt.NDArray[Any], i: int) -> bool | None:
-    """Tell whether the packet was built by the live socket of that end (SHAPE-3: tcp_send_active_reset).
+    """Tell whether the packet was built by the live socket of that end (Linux tcp_send_active_reset).
 
     True needs RST+ACK at snd_nxt, a window as that socket advertised, and continuing timestamps where they are in use (without
     them a continuing IP ID). A stack that resets without options (Windows) gives False without being forged.

@@ -1,6 +1,6 @@
 """How long a silence a path survives: the bracket of an idle timer, and the timers that are known to fit it.
 
-Lives here: `failures`, `brackets`, and the catalogue of known defaults (table D.1 of the fact base).
+Lives here: `failures`, `brackets`, and the catalogue of known defaults.
 Never here: who holds the timer. One failure never makes a timer; three with a bracket make an estimate; a product's name is a hint.
 """
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 # A silence shorter than this is thinking, not idling: no known device forgets a connection so soon (catalogue of timers).
 IDLE_SECONDS = 1.0
-# An estimate needs this many failures (D.2 step 5).
+# An estimate needs this many failures.
 ENOUGH = 3
-# Unprompted endings belong to one timer when their silences agree within this (D.2 step 2).
+# Unprompted endings belong to one timer when their silences agree within this.
 SPREAD_SECONDS, SPREAD_SHARE = 1.0, 0.02
 # A bracket wider than this factor says nothing about a product.
 TELLING = 1.5
