@@ -91,7 +91,8 @@ def test_a_sentence_is_its_english_text_and_can_be_said_again() -> None:
     for copy in (both, pickle.loads(pickle.dumps(both))):
         with using("ja"):
             assert localised([{"a": copy}]) == [{"a": "タイマーは5 s以下です。2個の特徴は確認できませんでした"}]
-    assert type(localised(one)) is str
+            assert type(localised(copy)) is str
+    assert localised(one) == one  # in English it is that already
 
 
 def test_changes_reach_the_values_only_and_leave_the_sentence_sayable() -> None:
