@@ -10,6 +10,7 @@ import pytest
 from test_diagnosis import BARE, LIVE, judge
 
 from analyzer import diagnosis
+from analyzer.causes import all_causes
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -191,3 +192,34 @@ def test_a_stranger_can_look_up_where_a_sign_comes_from(pair: diagnosis.Hypothes
         for names in re.findall(r"lab cases? ([a-z0-9_]+(?:, [a-z0-9_]+)*)", sign.source):
             for name in names.split(", "):
                 assert (CAPTURES / name / "case.toml").is_file(), f"{sign.id}: there is no lab case {name}"
+
+
+# What the common guides advise, and the causes that it mends: as words of the remedy, and where they must and may stand.
+ADVICE: dict[str, tuple[str, set[str]]] = {
+    "a pooler, or sharing connections": (
+        r"PgBouncer\b(?! `PAUSE`)|\(pool, HTTP keep-alive\)", {"accept_queue_overflow", "port_reuse", "protocol_error", "server_overload"}),
+    "retry with backoff": (
+        r"backoff", {"accept_queue_overflow", "connection_refused", "host_restart", "process_exit", "server_overload", "server_shutdown"}),
+    "TCP keepalives": (
+        r"[Kk]eepalives|tcp_keepalives_idle",
+        {"challenge_ack", "connection_state_lost", "host_restart", "idle_timeout", "idle_timeout_notified", "keepalive_timeout"}),
+    "shorter idle time, or a test, in the pool": (
+        r"pool_pre_ping|pool_recycle|[Pp]ools? must|test pooled connections|pool's idle time",
+        {"connection_state_lost", "data_after_close", "idle_timeout", "idle_timeout_notified",
+         "keep_alive_race", "server_shutdown", "server_timeout"}),
+    "a longer idle timeout of the server's sessions": (r"idle_session_timeout|idle_in_transaction_session_timeout", {"server_timeout"}),
+    "a longer timeout of requests": (r"statement_timeout|socketTimeout|read_timeout", {"client_cancel"}),
+    "less use of resources, or more of them": (r"work_mem|\bmemory\b|worker", {
+        "accept_queue_overflow", "closed_midway", "process_exit", "server_overload"}),
+    "the order of keep-alive timers": (r"keepalive_timeout\b|keepAliveTimeout|KeepAliveTimeout", {"keep_alive_race"}),
+    "MSS clamping": (r"clamp", {"path_mtu_black_hole"}),
+    "dropping what is INVALID": (r"INVALID", {"nat_state_mismatch"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("advice", ADVICE)
+def test_each_advice_stands_under_the_causes_that_it_mends_and_under_no_other(advice: str) -> None:
+    words, causes = ADVICE[advice]
+    assert {
+        c.id for c in all_causes().values() if re.search(words, re.sub(r"[Kk]eepalives do not help", "", c.remedy))
+    } == causes
