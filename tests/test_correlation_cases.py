@@ -18,15 +18,23 @@ CASES = {path.parent.name: tomllib.loads(path.read_text()) for path in sorted(CA
 LOGGED = [
     "firewall_reject",
     "forged_reset",
+    "haproxy_client_timeout",
+    "nginx_client_abort",
+    "nginx_upstream_reset",
     "no_listener",
+    "pgbouncer_client_idle_timeout",
+    "pgbouncer_server_lost",
     "postgres_client_abort",
     "postgres_client_abort_ipv6",
     "postgres_client_killed",
     "postgres_idle_in_transaction",
     "postgres_server_killed",
     "postgres_terminate_backend",
+    "protocol_mismatch",
+    "redis_value_too_large",
     "stale_pool",
     "stale_pool_any",
+    "tls_unknown_ca",
 ]
 ABORT = "postgres_client_abort"
 ZONE = "Asia/Tokyo"  # of the lab's machines; a client's log prints none

@@ -219,7 +219,7 @@ def _sides(own: pd.DataFrame, wire: Wire) -> list[tuple[pd.DataFrame, pd.DataFra
     writer = lines["writer"]
     side = writer.where(~precedes, "either")
     side = side.mask(away & (writer == "server"), "client").mask(away & (writer == "client"), "server")
-    first = wire.resets[wire.resets["point"] == wire.point].drop_duplicates(["connection", "from_client"])
+    first = _first_resets(wire)
     out = []
     for name, toward_server in (("server", True), ("client", False), ("unknown", None), ("either", None)):
         resets = first if toward_server is None else first[first["from_client"] == toward_server]
@@ -227,6 +227,20 @@ def _sides(own: pd.DataFrame, wire: Wire) -> list[tuple[pd.DataFrame, pd.DataFra
         if len(some) and len(resets):
             out.append((some.sort_values("t"), resets.sort_values("t")))
     return out
+
+
+def _first_resets(wire: Wire) -> pd.DataFrame:
+    """The first reset of each connection and direction at the measuring point, and of what only another point shows: of a proxy's two
+    connections the client's capture holds one."""
+    here = wire.resets["point"] == wire.point
+    elsewhere = wire.resets[~here & ~wire.resets["ending"].isin(wire.resets.loc[here, "ending"])].dropna(
+        subset=["ending"]
+    )
+    parts = [
+        wire.resets[here].drop_duplicates(["connection", "from_client"]),
+        elsewhere.drop_duplicates(["ending", "from_client"]),
+    ]
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
 def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
