@@ -284,3 +284,21 @@ def test_the_top_says_who_why_how_sure_how_many_and_when(
     text = re.sub(r"\s+", " ", " ".join(seen))
     for words in (*FIRST_SCREEN[lang], "2026-11-20 09:57:21"):
         assert words in text
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("lang", OTHERS)
+def test_nothing_scrolls_sideways(
+    browser: Browser, diagnoses: dict[str, Diagnosis], tmp_path: Path, lang: str, width: int
+) -> None:
+    path = tmp_path / "page.html"
+    diagnoses["stale_pool"].to_html(path, lang=lang)
+    page = browser.new_context(viewport={"width": width, "height": 720}).new_page()
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.goto(path.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    button = page.locator("button.copy").first
+    assert button.get_attribute("title", timeout=5000).startswith({"ja": "コピー: ", "zh": "复制："}[lang])
+    assert messages == []
