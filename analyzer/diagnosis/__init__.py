@@ -27,8 +27,8 @@ from analyzer.diagnosis.record import record as record
 from analyzer.errors import Notice
 from analyzer.language import N_, say
 
-# All weights of evidence are divided by this, priors are not. The one number that the corpus sets: the largest (most modest) with which a confidence in a cause
-# is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
+# All weights of evidence are divided by this, priors are not. The one number that the corpus sets: the largest (most modest) with
+# which a confidence in a cause is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
 TEMPERATURE = 0.6
 # No answer that rests on inference alone is surer than this; proof (both ends, outgoing at its own host) may be.
 CAP_INFERENCE = 0.95
