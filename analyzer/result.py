@@ -136,7 +136,14 @@ class Diagnosis:
             found, what = list(self.matches.loc[self.matches["line"] == line, "ending"]), f"log line {line}"
             reasons = list(self.unmatched_log_lines.loc[self.unmatched_log_lines["line"] == line, "reason"])
             if not found and reasons:
-                raise UsageError(f"No reset belongs to log line {line}: {reasons[0]}")
+                unknown = self.clocks.loc[self.clocks["basis"] == "none", "sentence"]
+                raise UsageError(" ".join([f"No reset belongs to log line {line}: {reasons[0]}.", *unknown[:1]]))
+            entries = self.log_lines["line"][self.log_lines["line"] < line]
+            if not found and not (self.log_lines["line"] == line).any() and len(entries):
+                raise UsageError(
+                    f"No entry that speaks of a connection begins at log line {line}; the last one before it begins at line {entries.max()}: "
+                    "an entry of several lines is named by its first."
+                )
         elif stream is not None:
             found, what = list(e.loc[(e["stream"] == stream).fillna(False), "ending"]), f"tcp.stream {stream}"
         else:

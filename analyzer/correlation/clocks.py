@@ -32,6 +32,7 @@ PROVEN = 3  # lines that name connections and agree, from which on an offset may
 ACCIDENT = 0.05  # chance from which on lines that agree with a pattern prove nothing
 SAMPLE = 4000  # lines of one log that are compared
 PAIRS = 1_500_000  # (line, reset) pairs of one log that are compared
+CLOSE = 20_000_000  # ns; most lines that are written at once are written within this time
 FEW = 60  # lines that are compared at least
 COLUMNS = [
     "source",
@@ -294,12 +295,16 @@ def _by_pattern(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | N
         return None
     difference, t, rows = (pairs[name].to_numpy(dtype=np.int64) for name in ("difference", "t", "row"))
     step = int(pairs["step"].max())
-    window = step + PROMPT
-    found = fit.fullest(t, difference, rows, window)
-    if found.held < ENOUGH or found.held < asked / 2 or found.rival > CLEAR * found.held:
-        return None
-    chance = min(1.0, asked * (len(pairs) / asked * window / (len(fit.ZONES) * 2 * SKEW)) ** (found.held - 1))
-    if chance > ACCIDENT:
+    for window in (
+        step + CLOSE,
+        step + PROMPT,
+    ):  # where resets are dense, only lines that are written at once tell one offset from another
+        found = fit.fullest(t, difference, rows, window)
+        hit = len(pairs) / asked * window / (len(fit.ZONES) * 2 * SKEW)
+        chance = min(1.0, len(pairs) * fit.tail(asked - 1, found.held - 1, hit))
+        if found.held >= max(ENOUGH, asked / 2) and found.rival <= CLEAR * found.held and chance <= ACCIDENT:
+            break
+    else:
         return None
     line = fit.lower_edge(t[found.inside], difference[found.inside], step, found.slope)
     rest = difference[found.inside] - line.at(t[found.inside])
@@ -330,7 +335,12 @@ def _assumed(label: str, own: pd.DataFrame, wire: Wire) -> dict[str, Any] | None
             break
         width = max(0, int(chosen.groupby("row")["lag"].min().max())) + 2 * int(own["step"].max())
         hit = float((wire.resets["point"] == wire.point).sum()) / wire.seconds * width / SECOND
-        chance = min(1.0, len(fit.ZONES) * hit**support) if shift else 0.0
+        asked = int(own["event"].isin(ALONE).sum())
+        chance = (
+            0.0 if trusted and not shift else min(1.0, (len(fit.ZONES) if shift else 1) * fit.tail(asked, support, hit))
+        )
+        if chance > ACCIDENT:
+            break
         row = _row(label, Line(shift, 0, None), late, support, "assumed", own, chance)
         return row | {"tolerance": int(own["step"].max()) + early, "reach": late, "latest": AFTERWARDS}
     if trusted:  # printed or told, and nothing speaks against it: silences, and what the capture does not show, are read by it as well

@@ -8,6 +8,7 @@ Never here: which line is compared with which packet.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,19 @@ def _slopes(t: Ints, window: int) -> npt.NDArray[np.float64]:
     count = int(min(SLOPES // 2, np.ceil(span * DRIFT * 1e-6 / (window / 3))))
     steps = np.arange(1, count + 1) * (DRIFT * 1e-6 / count)
     return np.concatenate([[0.0], np.column_stack([steps, -steps]).ravel()])
+
+
+def tail(n: int, k: int, p: float) -> float:
+    """The chance of k or more hits among n, each with chance p (binomial)."""
+    if k <= 0 or p >= 1:
+        return 1.0
+    if p <= 0 or k > n:
+        return 0.0
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p)
+        for i in range(k, n + 1)
+    ]
+    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
 def densest(t: Ints, difference: Ints, weight: npt.NDArray[np.float64], window: int) -> Agreement | None:

@@ -78,10 +78,11 @@ def _nearest(
     chosen = assign(leaders, by_row["time"], targets["t"])
     if chosen.empty:
         return pd.DataFrame(columns=[*COLUMNS, "certain"])
-    chosen = chosen.assign(coincidence=_chance(chosen, leaders, by_row, targets, wire, keys, STRAYS * density))
+    chance, among_unlike = _chance(chosen, leaders, by_row, targets, wire, keys, STRAYS * density)
+    chosen = chosen.assign(coincidence=chance)
     limit = MOST_CHANCE["host" if {"client_ip", "server_ip"} & set(keys) else "time"]
     foreign = by_row["foreign"].notna().reindex(chosen["row"]).to_numpy()
-    chosen["certain"] = chosen["coincidence"].to_numpy() <= np.where(foreign, FOREIGN, limit)
+    chosen["certain"] = among_unlike <= np.where(foreign, FOREIGN, limit)
     lead = chosen.set_index("row")
     follow = lines.assign(ending=lines["leader"].map(lead["ending"]).astype(object)).dropna(subset=["ending"])
     follow = follow.assign(**{name: follow["leader"].map(lead[name]) for name in ("coincidence", "certain")})
@@ -155,15 +156,18 @@ def _chance(
     wire: Wire,
     keys: list[str],
     stray: float,
-) -> npt.NDArray[np.float64]:
-    """The chance that time alone made the tie, that another ending is meant, or that the clock it rests on is itself an accident."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The chance that time alone made the tie, that another ending is meant, or that the clock it rests on is itself an accident; and
+    the same where endings that are alike and all have their lines count as one."""
     group = targets.groupby(keys, sort=False).ngroup() if keys else pd.Series(0, index=targets.index)
     count = group.map(group.value_counts()).reindex(chosen["target"]).to_numpy(dtype=np.float64)
     own = lines.loc[chosen["row"]]
     lag = np.abs(chosen["lag"].to_numpy(dtype=np.float64)) / SECOND
     near = by_time(lag, own["tolerance"].to_numpy(dtype=np.float64) / SECOND, count / wire.seconds)
     clock = own["clock_chance"].fillna(0.0).to_numpy(dtype=np.float64)
-    return either(near, ambiguity(chosen, pairs, stray), clock)
+    alike = targets.groupby(["kind", "client_ip", "server_ip", "server_port"], dropna=False, sort=False).ngroup()
+    others, unlike = ambiguity(chosen, pairs, stray, alike)
+    return either(near, others, clock), either(near, unlike, clock)
 
 
 # By what the line names.

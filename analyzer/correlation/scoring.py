@@ -81,13 +81,14 @@ def _lag_density(lag: Floats, tolerance: Floats, reach: Floats) -> Floats:
     return SHARES[0] * np.exp(-size / at_once) / at_once + SHARES[1] * np.exp(-size / soon) / soon + SHARES[2] * tail
 
 
-def ambiguity(chosen: pd.DataFrame, pairs: pd.DataFrame, stray: float) -> Floats:
-    """For each chosen pair the probability that the line belongs to another ending that it could have been tied to, or to none.
+def ambiguity(chosen: pd.DataFrame, pairs: pd.DataFrame, stray: float, alike: pd.Series) -> tuple[Floats, Floats]:
+    """For each chosen pair the probability that the line belongs to another ending that it could have been tied to, or to none; and the
+    same without endings that are `alike` (a number for each target) and have a line of their own: whose is whose matters little there.
 
     A rival that another line was given counts as far as the two lines could change places.
     """
     if chosen.empty:
-        return np.array([])
+        return np.array([]), np.array([])
     given = chosen.set_index("target")[["row", "likelihood"]].rename(columns={"row": "other", "likelihood": "its"})
     rivals = pairs[pairs["row"].isin(chosen["row"])].join(given, on="target")
     own = chosen.set_index("row")[["target", "likelihood"]].rename(columns={"target": "mine", "likelihood": "chosen"})
@@ -101,8 +102,12 @@ def ambiguity(chosen: pd.DataFrame, pairs: pd.DataFrame, stray: float) -> Floats
     taken = swapped["other"].notna()
     back = swapped["back"].fillna(0.0).to_numpy() + stray
     weight = swapped["likelihood"] * np.where(taken, np.minimum(1.0, back / swapped["its"].fillna(1.0).to_numpy()), 1.0)
-    against = weight.groupby(swapped["row"]).sum().reindex(chosen["row"]).fillna(0.0).to_numpy() + stray
-    return np.asarray(against / (against + chosen["likelihood"].to_numpy()), dtype=np.float64)
+    twins = taken.to_numpy() & (swapped["target"].map(alike).to_numpy() == swapped["mine"].map(alike).to_numpy())
+    out = []
+    for some in (weight, weight.where(~twins, 0.0)):
+        against = some.groupby(swapped["row"]).sum().reindex(chosen["row"]).fillna(0.0).to_numpy() + stray
+        out.append(np.asarray(against / (against + chosen["likelihood"].to_numpy()), dtype=np.float64))
+    return out[0], out[1]
 
 
 def by_time(lag: Floats, tolerance: Floats, rate: Floats) -> Floats:

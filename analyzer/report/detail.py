@@ -5,7 +5,8 @@ Lives here: the text behind `explain`. Never here: a choice of what matters (the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from analyzer.language import N_, tr
 from analyzer.report import ladder, story, terminal, wording
@@ -13,6 +14,11 @@ from analyzer.report.story import Chapter, Evidence, Item, get
 from analyzer.report.terminal import clean, folded, labelled, with_sureness, wrapped
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
+
+SURE, DOUBTFUL = (
+    0.01,
+    0.05,
+)  # below the first a coincidence is as good as ruled out; from the second on it must be reckoned with
 
 
 def explanation(diagnosis: Diagnosis, identity: str, width: int = 100) -> str:
@@ -28,12 +34,13 @@ def explanation(diagnosis: Diagnosis, identity: str, width: int = 100) -> str:
 def _lines(diagnosis: Diagnosis, item: Item, chapter: Chapter, width: int) -> Iterator[str]:
     for block in (
         _head(item, chapter, width),
+        _lines_of_logs(diagnosis, item, width),
+        _ladder(diagnosis, item, width),
         *(_signs(part, width) for part in chapter.evidence),
         _others(chapter, width),
-        _ladder(diagnosis, item, width),
-        _lines_of_logs(item, width),
-        _facts(item),
         _prose(item, chapter, width),
+        _facts(item),
+        _without_result(chapter, width),
     ):
         yield from block
 
@@ -89,11 +96,28 @@ def _who(item: Item, chapter: Chapter) -> str:
 def _signs(part: Evidence, width: int) -> Iterator[str]:
     yield ""
     yield clean(tr("Evidence on: {title}", title=part.title))
-    groups = (("+", part.speaks_for), ("-", part.against), (".", part.counted), ("?", part.unseen))
+    yield from _marked((("+", part.speaks_for), ("-", part.against)), width)
+
+
+def _marked(groups: Iterable[tuple[str, Sequence[Item]]], width: int) -> Iterator[str]:
     for mark, signs in groups:
         for sign in signs:
             weight = f" ({sign['weight']:+d})" if get(sign, "weight", 0) else ""
             yield from (line for _, line in wrapped(terminal.sign_text(sign) + weight, width, "    ", f"  {mark} "))
+
+
+def _without_result(chapter: Chapter, width: int) -> Iterator[str]:
+    """What was looked for and weighs nothing, each sign once: it did not hold (.), or could not be seen (?)."""
+    shown: set[str] = set()
+    groups: list[tuple[str, list[Item]]] = []
+    for part in chapter.evidence:
+        for mark, signs in ((".", part.counted), ("?", part.unseen)):
+            groups.append((mark, [sign for sign in signs if terminal.sign_text(sign) not in shown]))
+            shown |= {terminal.sign_text(sign) for sign in signs}
+    if any(signs for _, signs in groups):
+        yield ""
+        yield tr("Looked for without result (. not so or already counted, ? could not be seen)")
+        yield from _marked(sorted(groups, key=lambda group: group[0]), width)
 
 
 def _others(chapter: Chapter, width: int) -> Iterator[str]:
@@ -124,15 +148,44 @@ def _ladder(diagnosis: Diagnosis, item: Item, width: int) -> Iterator[str]:
             yield clean(f"{'':>16}   ... {row.text}")
 
 
-def _lines_of_logs(item: Item, width: int) -> Iterator[str]:
-    found = get(item, "log_lines", [])
-    if found:
+def _lines_of_logs(diagnosis: Diagnosis, item: Item, width: int) -> Iterator[str]:
+    """Each line as it stands, what it proves, why it belongs here and how easily chance would have tied it; then what logs do not say."""
+    found, remarks = get(item, "log_lines", []), get(item, "log_remarks", [])
+    if found or remarks:
         yield ""
-        yield tr("Log lines")
+        yield tr("What the logs say")
+    lines = diagnosis.log_lines
+    proved = dict(zip(zip(lines["source"], lines["line"], lines["event"], strict=True), lines["proves"], strict=True))
+    clocks = {str(clock.get("source")): clock for clock in diagnosis.document.get("clocks") or []}
     for line in found:
-        place = f"{line.get('source')}:{line.get('line')}, {wording.lag(line.get('lag_seconds'))}; {wording.tie(line)}"
+        spread = clocks.get(str(line.get("source")), {}).get("spread_seconds")
+        place = f"{line.get('source')}:{line.get('line')}, {wording.lag(line.get('lag_seconds'), spread)}"
         yield from (text for _, text in wrapped(clean(place), width, "    ", "  "))
-        yield from folded(clean(line.get("text")), width, "    ", 3)
+        yield from folded(clean(line.get("text")), width, "    | ", 4)
+        proves = proved.get((line.get("source"), line.get("line"), line.get("event")))
+        tie = wording.capital(wording.tie(line)) + "."
+        for text in (proves, f"{tie} {_chance(line.get('coincidence'))}"):
+            if known(text):
+                yield from (part for _, part in wrapped(clean(str(text)), width, "    ", "    "))
+    for source in dict.fromkeys(str(line.get("source")) for line in found):
+        sentence = clocks.get(source, {}).get("sentence")
+        if known(sentence):
+            yield from (part for _, part in wrapped(clean(str(sentence)), width, "    ", "  "))
+    for remark in remarks:
+        yield from (
+            part for _, part in wrapped(clean(wording.capital(remark["sentence"]) + "."), width, "    ", "  ! ")
+        )
+
+
+def _chance(coincidence: Any) -> str:
+    """How easily chance makes such a tie, in words; '' where that is not known."""
+    if not known(coincidence):
+        return ""
+    if coincidence < SURE:
+        return tr("Chance alone hardly makes such a tie (less than {chance}).", chance=wording.share(SURE))
+    if coincidence < DOUBTFUL:
+        return tr("The chance that it is a coincidence is {chance}.", chance=wording.share(coincidence))
+    return tr("It may be a coincidence: the chance is {chance}.", chance=wording.share(coincidence))
 
 
 def _facts(item: Item) -> Iterator[str]:
