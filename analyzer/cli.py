@@ -50,7 +50,14 @@ Captures = Annotated[
     list[str] | None,
     typer.Argument(metavar="CAPTURE...", help="Capture files, folders or patterns: one capture point."),
 ]
-Logs = Annotated[list[str] | None, typer.Option("--log", metavar="FILE", help="A log of either side; may be repeated.")]
+Logs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="[HOST=]FILE[@ZONE]",
+        help="A log of either side; may be repeated. HOST (an address, client or server) is whose it is, ZONE that of its stamps.",
+    ),
+]
 At = Annotated[
     list[str] | None,
     typer.Option(

@@ -47,7 +47,7 @@ RULES: dict[str, Rule] = {
     "unexpected_end": Rule(ANY, speaks=True, alone=_GONE),
     "aborted_locally": Rule(ANY, speaks=True, alone={TOWARD: -1.0, AWAY: 0.0, SILENCE: 0.0}),
     # a stack whose keepalive or retransmission timer runs out may send a reset as it gives up, or nothing at all
-    "timed_out": Rule(ANY, speaks=True, alone={SILENCE: 0.0, AWAY: 0.0, TOWARD: -3.0}),
+    "timed_out": Rule(ANY, speaks=True, alone={SILENCE: 0.0, AWAY: 0.0}),
     "reset_sent": Rule(_RESET, "from"),
     "reset_seen": Rule(_RESET),
     "connect_failed": Rule(frozenset({"reset", "silence"}), speaks=True, alone={TOWARD: 0.0, SILENCE: 0.0}),
