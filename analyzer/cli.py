@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from functools import partial
@@ -402,6 +403,8 @@ def _show(d: Diagnosis) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # what the console's encoding lacks becomes '?'
         report.show(d, Console())
     else:
         out(report.text(d) + "\n")

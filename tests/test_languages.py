@@ -252,6 +252,32 @@ def test_consoles_of_another_encoding(encoding: str, lang: str) -> None:
         assert "`tcp_keepalives_idle`" in text
 
 
+def test_a_terminal_of_another_encoding(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    run = "import sys; from analyzer.cli import main; sys.argv = ['pcapreport', *sys.argv[1:]]; main()"
+    capture = str(CAPTURES / "postgres_client_abort/client.pcap")
+    options = ["--lang", "zh", "--no-dissection", "-o", str(tmp_path / "page.html")]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", run, "analyze", capture, *options],
+        cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "cp932"}, stdout=theirs, stderr=subprocess.DEVNULL,
+    ) as running:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+    os.close(ours)
+    assert running.returncode == 1  # a harmful reset
+    assert "客?端 10.1.0.2 切断了到 10.2.0.2:5432 的 1 个?接。" in shown.decode("cp932")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # what Linux says when the other end is closed
+        return b""
+
+
 # --- The first screen -------------------------------------------------------------------------------------------------
 
 FIRST_SCREEN = {
