@@ -1,5 +1,6 @@
 """Compiled kernels: cached where that is possible, compiled once, and working where no cache can be written."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,23 @@ def test_without_a_cache_kernels_still_compile(monkeypatch: pytest.MonkeyPatch) 
     kernel = compiled.compiled(add)
     assert kernel(2, 3) == 5
     assert kernel.targetoptions["nogil"]
+
+
+def test_the_first_compilation_says_what_it_does(tmp_path: Path) -> None:
+    program = (
+        "import sys, analyzer; told = []; "
+        "analyzer.analyze(sys.argv[1], dissect=False, progress=lambda what, done, total: told.append(what)); print(told)"
+    )
+    capture = Path(__file__).parents[1] / "captures" / "postgres_client_abort" / "server.pcap"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", program, capture], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert first.startswith("['compiling for this machine, the first time only', 'reading'")
+    assert second.startswith("['reading'")
 
 
 def test_kernels_are_cached_for_the_next_process(tmp_path: Path) -> None:

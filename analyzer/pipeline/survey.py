@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analyzer import capture, connections, schema, vantage
+from analyzer.compiled import at_hand
+from analyzer.connections.kernels import fold_segments
 from analyzer.endings import endings as find_endings
 from analyzer.errors import Notice, UsageError
 from analyzer.language import joined, say
@@ -66,6 +68,8 @@ def first_look(
     """
     threads = threads or os.cpu_count() or 1
     told = _Told(progress, (1 + closer) * _bytes(points))
+    if not at_hand(fold_segments):
+        told.add("compiling for this machine, the first time only", 0)
     found: list[connections.Traffic] = []
     tables = []
     notices: list[Notice] = []
