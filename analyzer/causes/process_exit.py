@@ -32,7 +32,7 @@ CAUSE = Cause(
              source="Linux __tcp_close; lab cases server_process_killed, listener_killed", cites=("trigger_frame", "frame")),
         Sign("died_reading", "payload of {peer} was arriving when it died",
              lambda e: all_of(~e["answers_trigger"], e["peer_was_sending"]), 6, 0, source="Linux tcp_close: unread data is answered with a reset"),
-        Sign("several", "{ended_together} other connections of that port ended within the same second",
+        Sign("several", "{ended_together} other connections of that port that the server had closed fell silent within the same second",
              lambda e: all_of(e["apparent_sender"] == "server", e["ended_together"] >= 2), 3, 0,
              source="Linux __tcp_close; lab cases server_process_killed, listener_killed"),
         Sign("orderly", "the server had announced its end in its protocol", goodbye_said,
