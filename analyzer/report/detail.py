@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from analyzer.language import N_, tr
+from analyzer.language import ENGLISH, N_, localised, shown, tr
 from analyzer.report import ladder, story, terminal, wording
 from analyzer.report.story import Chapter, Evidence, Item, get
 from analyzer.report.terminal import clean, folded, labelled, with_sureness, wrapped
@@ -156,13 +156,14 @@ def _lines_of_logs(diagnosis: Diagnosis, item: Item, width: int) -> Iterator[str
         yield tr("What the logs say")
     lines = diagnosis.log_lines
     proved = dict(zip(zip(lines["source"], lines["line"], lines["event"], strict=True), lines["proves"], strict=True))
-    clocks = {str(clock.get("source")): clock for clock in diagnosis.document.get("clocks") or []}
+    clocks = {str(clock.get("source")): clock for clock in localised(diagnosis.document.get("clocks")) or []}
     for line in found:
         spread = clocks.get(str(line.get("source")), {}).get("spread_seconds")
         place = f"{line.get('source')}:{line.get('line')}, {wording.lag(line.get('lag_seconds'), spread)}"
         yield from (text for _, text in wrapped(clean(place), width, "    ", "  "))
         yield from folded(clean(line.get("text")), width, "    | ", 4)
-        proves = proved.get((line.get("source"), line.get("line"), line.get("event")))
+        # What the log formats know of their messages is written in English only.
+        proves = proved.get((line.get("source"), line.get("line"), line.get("event"))) if shown() == ENGLISH else None
         tie = wording.capital(wording.tie(line)) + "."
         for text in (proves, f"{tie} {_chance(line.get('coincidence'))}"):
             if known(text):
