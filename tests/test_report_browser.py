@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import axe_playwright_python
 import pytest
 import report_fixture as fixture
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analyzer import report
+from captures.lab import judging
+from captures.lab.case_file import View, load
 
 WIDTHS = [360, 768, 1280, 1920]
-PAGES = {"client": "i1", "device": "i2", "riddle": "i3", "noise": "i4"}
+PAGES = {
+    "client": "i1",
+    "device": "i2",
+    "riddle": "i3",
+    "noise": "i4",
+}  # the hand-made case, with each incident as its verdict
+CAPTURES = Path(__file__).parent.parent / "captures"
+CASES: dict[str, View] = {  # one of each kind: a client's reset, a device proved by two points, an idle timer, a mass restart, noise only
+    "postgres_client_abort": "server", "stale_pool": "both", "idle_timer_bracket": "both", "postgres_restart": "both", "health_probe": "server",
+}  # fmt: skip
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 CONTRAST = """() => {
   const number = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -45,6 +59,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, top in PAGES.items():
         (folder / f"{name}.html").write_text(report.html(fixture.diagnosis(top=top)), encoding="utf-8")
+    for name, view in CASES.items():
+        d = judging.diagnosis(load(CAPTURES / name), view)
+        (folder / f"{name}.html").write_text(report.html(d), encoding="utf-8")
     (folder / "many.html").write_text(report.html(fixture.many(1500)), encoding="utf-8")
     return {path.stem: path for path in folder.iterdir()}
 
@@ -62,7 +79,7 @@ def opened(browser: Browser, path: Path, width: int = 1280, scheme: str = "light
     return page
 
 
-@pytest.mark.parametrize("name", [*PAGES, "many"])
+@pytest.mark.parametrize("name", [*PAGES, *CASES, "many"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_request_no_message_no_sideways_scroll(
     browser: Browser, files: dict[str, Path], name: str, width: int
@@ -83,7 +100,79 @@ def test_no_request_no_message_no_sideways_scroll(
     context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_people_with_disabilities_can_use_it(
+    browser: Browser, files: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    page = opened(browser, files[name], width, scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "async () => (await axe.run()).violations.map((v) => [v.id, v.help, v.nodes.slice(0, 3).map((n) => n.html)])"
+    )
+    page.context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_anchor_leads_somewhere_that_is_shown(browser: Browser, files: dict[str, Path], name: str) -> None:
+    page = opened(browser, files[name])
+    missing = page.evaluate("""async () => {
+      const out = [];
+      const links = new Set([...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href')));
+      for (const link of links) {
+        location.hash = link;
+        await new Promise((done) => setTimeout(done));
+        const target = link.startsWith('#') && document.getElementById(decodeURIComponent(link.slice(1)));
+        if (!target || !target.getClientRects().length) out.push(link);
+      }
+      return [links.size, out];
+    }""")
+    page.context.close()
+    assert missing[0] > 3 and missing[1] == []
+
+
+CUT_OFF = """() => [...document.querySelectorAll('body *')].filter((at) => {
+  const style = getComputedStyle(at);
+  if (!at.getClientRects().length || at.closest('.hidden, .skip, .sprites, .way, thead')) return false;
+  const clipped = ['hidden', 'clip'].includes(style.overflowX) && at.scrollWidth > at.clientWidth + 1;
+  return clipped || (at.tagName === 'text' && (() => {
+    const [mine, frame] = [at.getBoundingClientRect(), at.ownerSVGElement.getBoundingClientRect()];
+    return mine.left < frame.left - 2 || mine.right > frame.right + 2 || mine.top < frame.top - 2 || mine.bottom > frame.bottom + 2;
+  })());
+}).map((at) => `${at.tagName}.${at.className.baseVal ?? at.className} ${at.textContent.trim().slice(0, 60)}`)"""
+
+
+@pytest.mark.parametrize("name", [*CASES, "many"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_cut_off(browser: Browser, files: dict[str, Path], name: str, width: int) -> None:
+    page = opened(browser, files[name], width)
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+    found = page.evaluate(CUT_OFF)
+    page.context.close()
+    assert found == []
+
+
+OVERLAPS = """() => [...document.querySelectorAll('figure svg')].filter((svg) => svg.getClientRects().length).flatMap((svg) => {
+  const boxes = [...svg.querySelectorAll('text')].map((at) => [at.textContent, at.getBoundingClientRect()]);
+  return boxes.flatMap(([text, a], n) => boxes.slice(n + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4)
+    .map(([other]) => `${text} over ${other}`));
+})"""
+
+
+@pytest.mark.parametrize("name", [*CASES, "client", "many"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_words_of_a_figure_lie_on_others(browser: Browser, files: dict[str, Path], name: str, width: int) -> None:
+    page = opened(browser, files[name], width)
+    found = page.evaluate(OVERLAPS)
+    page.context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("name", [*PAGES, *CASES])
 def test_the_verdict_fits_the_first_screen(browser: Browser, files: dict[str, Path], name: str) -> None:
     page = opened(browser, files[name])
     box = page.locator(".verdict").bounding_box()
