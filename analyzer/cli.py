@@ -15,8 +15,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analyzer import language
-from analyzer.console import err, json_out, out, progress_bar, save, table_out, writable
+from analyzer.console import err, json_out, out, progress_bar, save, show_page, table_out, writable
 from analyzer.errors import PcapreportError, UsageError
+from analyzer.options import (
+    Around,
+    At,
+    Captures,
+    Host,
+    Language,
+    Logs,
+    NoDissection,
+    Port,
+    Quiet,
+    Redact,
+    RedactKey,
+    Since,
+    Until,
+    Zone,
+)
 
 if TYPE_CHECKING:
     from analyzer.result import Diagnosis
@@ -46,64 +62,6 @@ RESET_COLUMNS = [
 ]
 LOG_ENTRIES = 100  # entries that `logs` shows; --json has them all
 LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
-
-Captures = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="CAPTURE...", help="Capture files, folders or patterns: one capture point."),
-]
-Logs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--log",
-        metavar="[HOST=]FILE[@ZONE]",
-        help="A log of either side; may be repeated. HOST (an address, client or server) is whose it is, ZONE that of its stamps.",
-    ),
-]
-At = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--at",
-        metavar="NAME=CAPTURE",
-        help="One of several capture points; `client` and `server` mean those hosts. May be repeated.",
-    ),
-]
-Around = Annotated[str | None, typer.Option(metavar="TIME", help="Only what ended within five minutes of this time.")]
-Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what ended at this time or later.")]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what ended at this time or before.")]
-Host = Annotated[str | None, typer.Option(metavar="IP", help="Only connections of this address.")]
-Port = Annotated[int | None, typer.Option(metavar="N", help="Only connections of this port.")]
-Zone = Annotated[
-    str | None,
-    typer.Option("--log-timezone", metavar="TZ", help="Zone of log lines that print none: Asia/Tokyo or +09:00."),
-]
-Redact = Annotated[
-    bool,
-    typer.Option(
-        "--redact", help="For showing it to others: pseudonyms for addresses and names, no payload, no free text."
-    ),
-]
-RedactKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--redact-key",
-        metavar="FILE",
-        help="A secret of 16 bytes or more; with the same one, later runs use the same pseudonyms.",
-    ),
-]
-
-
-def _language(given: str) -> str:
-    """Return the language that is asked for, else the locale's."""
-    return language.checked(given) if given else language.of_locale(os.environ)
-
-
-Language = Annotated[
-    str,
-    typer.Option(
-        "--lang", metavar="en|ja|zh", help="Language of what is told. [default: the locale's]", callback=_language
-    ),
-]
-NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -144,10 +102,14 @@ def analyze(
     csv_to: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the resets for a spreadsheet.")
     ] = None,
+    quiet: Quiet = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
 ) -> int:
     """Analyse captures and logs, and write one HTML report.
 
-    Example: pcapreport analyze dump.pcap --log postgresql.log
+    Example: pcapreport analyze dump.pcap --log postgresql.log --open
+
+    Example: pcapreport analyze --at client=a.pcap --at server=b.pcap --redact -o for-vendor.html
     """
     from analyzer import pipeline
     from analyzer.report import markdown, spreadsheet
@@ -165,6 +127,10 @@ def analyze(
         raise UsageError("--redact takes statements out, and --statements asks for them; choose one.")
     folder = Path("reports")
     page = (json_to, markdown_to, csv_to) == (None, None, None)  # unless another form was asked for
+    if open_it and output is None and not page:
+        raise UsageError("--open shows the page, and none is written beside another form; name it with -o.")
+    if quiet and printed:
+        raise UsageError("--quiet says nothing, and '-' asks for a result on standard output; choose one.")
     writable(output or (folder / "report.html" if page else None), "<")
     writable(document, "{")
     writable(ticket, markdown.BEGINS)
@@ -173,7 +139,7 @@ def analyze(
     for number, path in enumerate(targets):
         if path.absolute() in [other.absolute() for other in targets[:number]]:
             raise UsageError(f"Two of the results cannot both be {path}.")
-    with progress_bar() as progress:
+    with progress_bar(quiet) as progress:
         d = pipeline.analyze(
             captures or (), log or (), at=_points(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
@@ -189,11 +155,13 @@ def analyze(
     for write, target in ((d.to_json, document), (told, ticket), (d.to_csv, csv_to), (shown, output)):
         if target is not None:
             save(write, target)
-    if not printed:
+    if not printed and not quiet:
         with language.using(lang):
             _show(d)
             if output is not None:
                 out(language.tr("Report: {path}", path=str(output)) + "\n")
+    if open_it and output is not None:
+        show_page(output)
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -208,7 +176,10 @@ def resets(
     redact_key: RedactKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> int:
-    """List the resets, for a terminal or a script."""
+    """List the resets, for a terminal or a script.
+
+    Example: pcapreport resets dump.pcap --frames --json
+    """
     from analyzer import pipeline
 
     key = _key(redact_key)
@@ -240,7 +211,10 @@ def explain(
     redact_key: RedactKey = None,
     lang: Language = "",
 ) -> int:
-    """Explain one log line or one connection in full."""
+    """Explain one log line or one connection in full.
+
+    Example: pcapreport explain dump.pcap --log postgresql.log:1234
+    """
     from analyzer import pipeline
 
     if sum(x is not None for x in (log, stream, client)) != 1:
@@ -276,7 +250,10 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
     lang: Language = "",
 ) -> int:
-    """Show what was recognised in these logs: format, zone, events, what was not understood, and the first entries."""
+    """Show what was recognised in these logs: format, zone, events, what was not understood, and the first entries.
+
+    Example: pcapreport logs postgresql.log client.log
+    """
     from analyzer import pipeline
     from analyzer.report import listing
     from analyzer.report.wording import inert
@@ -296,7 +273,10 @@ def causes(
     cause: Annotated[str | None, typer.Argument(metavar="[ID]", help="One cause, in full.")] = None,
     lang: Language = "",
 ) -> int:
-    """List the causes, or tell what one is, how it looks and what to do."""
+    """List the causes, or tell what one is, how it looks and what to do.
+
+    Example: pcapreport causes idle_timeout
+    """
     from analyzer import pipeline
     from analyzer.report import listing
 
@@ -313,7 +293,10 @@ def formats(
     log_format: Annotated[str | None, typer.Argument(metavar="[ID]", help="One log format, in full.")] = None,
     lang: Language = "",
 ) -> int:
-    """List the log formats that are understood."""
+    """List the log formats that are understood.
+
+    Example: pcapreport formats postgresql
+    """
     from analyzer import pipeline
     from analyzer.report import listing
 
@@ -355,7 +338,10 @@ def capture_command(
 
 @app.command()
 def schema() -> int:
-    """Print the JSON Schema of the result document."""
+    """Print the JSON Schema of the result document.
+
+    Example: pcapreport schema > pcapreport.schema.json
+    """
     from analyzer import report
 
     json_out(report.schema())

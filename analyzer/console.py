@@ -93,10 +93,18 @@ def table_out(table: pd.DataFrame, as_json: bool) -> None:
         out(listing.table_text(table) + "\n")
 
 
+def show_page(path: Path) -> None:
+    """Open a page in the browser; where there is none, say where the page is."""
+    import webbrowser
+
+    if not webbrowser.open(path.absolute().as_uri()):
+        err(f"No browser could be started; the report is {path}.\n")
+
+
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+def progress_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int], None] | None]:
     """Show a progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

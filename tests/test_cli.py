@@ -607,3 +607,39 @@ def test_what_cannot_be_redacted_is_said(here: Path, call: Call) -> None:
     assert "choose one" in complaint(call(here, "analyze", "dump.pcap", "--redact", "--statements"))
     assert "16" in complaint(call(here, "resets", "dump.pcap", "--redact-key", "key"))
     assert "cannot be read" in complaint(call(here, "resets", "dump.pcap", "--redact-key", "none"))
+
+
+# --- Comforts -----------------------------------------------------------------------------------------------------------
+
+
+def test_quiet_says_nothing(here: Path, call: Call) -> None:
+    done = call(here, "analyze", "dump.pcap", "--no-dissection", "--quiet", "-o", "out.html")
+    assert (done.returncode, done.stdout, done.stderr) == (HARMFUL, b"", b"")
+    assert (here / "out.html").stat().st_size > 10_000
+    assert "choose one" in complaint(call(here, "analyze", "dump.pcap", "--quiet", "--json", "-"))
+
+
+def test_open_shows_the_page(here: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(shown.append(address)) or len(shown) == 1)
+    arguments = ("analyze", "dump.pcap", "--no-dissection", "--quiet", "--open", "-o", "a b.html")
+    assert call(here, *arguments).stderr == b""
+    assert shown == [(here / "a b.html").as_uri()]
+    assert b"a b.html" in call(here, *arguments).stderr, "without a browser it is said where the page is"
+    assert "name it with -o" in complaint(call(here, "analyze", "dump.pcap", "--open", "--csv", "out.csv"))
+
+
+@pytest.mark.parametrize(
+    "command", ["analyze", "resets", "explain", "logs", "causes", "formats", "capture-command", "schema"]
+)
+def test_help_has_an_example_that_names_real_options(call: Call, tmp_path: Path, command: str) -> None:
+    text = call(tmp_path, command, "--help").stdout.decode()
+    flat = " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+    examples = re.findall(rf"Example: (pcapreport {command}[^\n]*?)(?= Example:| Usage| Arguments| Options|$)", flat)
+    assert examples
+    assert all(option in text for example in examples for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", example))
+
+
+def test_the_shell_completes_commands(tmp_path: Path) -> None:
+    done = run(tmp_path, _PCAPREPORT_COMPLETE="complete_bash", COMP_WORDS="pcapreport ana", COMP_CWORD="1")
+    assert done.stdout.decode().split() == ["analyze"]

@@ -126,7 +126,13 @@ def allowed(module: str) -> set[str]:
     if top in ("", "pipeline"):
         return {"analyzer"}
     if top == "cli":
-        return GROUND | {"analyzer.pipeline", "analyzer.result", "analyzer.report", "analyzer.console"}
+        return GROUND | {
+            "analyzer.pipeline",
+            "analyzer.result",
+            "analyzer.report",
+            "analyzer.console",
+            "analyzer.options",
+        }
     if top == "causes" and defines(module, "CAUSE"):
         return {"analyzer.causes.cause"}
     if top == "logs" and defines(module, "FORMAT"):
