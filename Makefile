@@ -1,5 +1,5 @@
 # The words of this project. Each sets up what it needs: system packages, virtual environment, pinned requirements, the package.
-.PHONY: help demo test lint lab score bench languages sample lock clean
+.PHONY: help demo test lint lab score bench languages sample bundle lock clean
 .DEFAULT_GOAL := help
 
 DEMO_CASE   := captures/postgres_client_abort
@@ -51,6 +51,10 @@ languages:  ## bring the catalogues of the report's languages up to date, and li
 sample:  ## write reports/sample/ and its picture anew
 	@tools/setup.sh dev
 	@$(BIN)/python -m tools.sample
+
+bundle:  ## an offline install in dist/: wheels for this platform, tried out in an empty environment
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.bundle
 
 # One resolution for every platform and Python; no address of an index is written.
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
