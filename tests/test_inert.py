@@ -42,7 +42,7 @@ PAYLOADS = {
     "sums": "@SUM(1+1)",
     "rich": "[bold red]x[/] [link=http://example.com]y[/link]",
 }
-ACTING = re.compile(wording._HIDDEN.pattern.replace("\\x00-\\x1f", "\\x00-\\x08\\x0b-\\x1f"))
+ACTING = re.compile(wording._HIDDEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 
 def with_payload(payload: str, monkeypatch: pytest.MonkeyPatch) -> Diagnosis:

@@ -254,7 +254,7 @@ def _dress(ax: Axes, shown: Marks) -> None:
 def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
     """Return the timeline for a wide page and for a phone; an empty list when there is nothing to compare."""
     shown = marks(diagnosis)
-    beside = 0.6 if shown.shifts else 0.35  # the clock corrections, or half of the last tick's label
+    beside = 0.6 if shown.shifts else 0.45  # the clock corrections, or half of the last tick's label
     return svgs(lambda ax: timeline(ax, diagnosis), 0.55 + 0.34 * len(shown.lanes), "timeline", right=beside)
 
 
@@ -277,7 +277,7 @@ def svgs(
     """
     wide = svg(draw, (WIDE, height), f"{name}-wide", (left, right, bottom))
     taller = bottom + (height - bottom) * TALLER
-    narrow = svg(draw, (NARROW, taller), f"{name}-narrow", (min(left, 0.08), right, bottom), narrow=True, lift=lift)
+    narrow = svg(draw, (NARROW, taller), f"{name}-narrow", (min(left, 0.42), right, bottom), narrow=True, lift=lift)
     return [drawn for drawn in (wide, narrow) if drawn is not None]
 
 
