@@ -57,6 +57,7 @@ DATES = ["", "", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d"]
 LARGEST = 130.0  # points squared: the largest mark that stays in its lane
 SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 WIDE, NARROW = 9.6, 4.0  # inches: a figure's width on a page and on a phone
+ROOMY = 5.0  # inches: on narrower axes the ticks' labels would touch
 TALLER = 1.35  # on a phone, where names stand between the lanes
 PADDING = 0.06  # of the time shown, on both sides
 SHORTEST = 0.02  # seconds: the least time an axis shows
@@ -233,7 +234,8 @@ def _x(moment: datetime) -> float:
 
 
 def _dress(ax: Axes, shown: Marks) -> None:
-    locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    most = 6 if ax.bbox.width > ROOMY * ax.figure.dpi else 3
+    locator = AutoDateLocator(tz=UTC, minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     words = {"formats": TICKS, "zero_formats": TICKS, "offset_formats": DATES}
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, **words))  # type: ignore[no-untyped-call]
