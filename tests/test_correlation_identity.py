@@ -56,6 +56,19 @@ def test_the_writers_machine_says_which_side_it_is() -> None:
     assert [m.ending for m in world.correlate().matches.itertuples()] == ["r1"]
 
 
+def test_lines_that_name_a_host_and_lines_that_do_not_set_one_clock() -> None:
+    world = World()
+    for i, t in enumerate([3.0, 61.5, 200.25, 333.0]):
+        world.connection(40000 + i, t - 1, t, reset=t)
+        address = {"client_ip": CLIENT} if i % 2 else {}
+        world.line(t + 3600.002, "reset_received", zone="unknown", **address)
+    found = world.correlate()
+    assert found.clocks["basis"].tolist() == ["pattern"]
+    assert [(m.ending, m.tie) for m in found.matches.itertuples()] == [
+        ("r1", "time"), ("r2", "host"), ("r3", "time"), ("r4", "host"),
+    ]  # fmt: skip
+
+
 def test_a_timeout_belongs_to_a_death_in_silence() -> None:
     world = World()
     world.connection(40000, 1.0, 5.0, kind="silence")

@@ -268,7 +268,8 @@ def _differences(own: pd.DataFrame, wire: Wire) -> pd.DataFrame:
             for name in (f"{end}_ip", f"{end}_port"):
                 known = ours & some[name].notna().to_numpy()
                 if known.any():
-                    told, seen = some[name].to_numpy(dtype=object)[line], resets[name].to_numpy(dtype=object)[reset]
+                    told = some[name].astype(object).where(known, None).to_numpy()[line]
+                    seen = resets[name].astype(object).where(resets[name].notna(), None).to_numpy()[reset]
                     fits &= ~known[line] | (told == seen)
         line, reset = line[fits], reset[fits]
         t = some["t"].to_numpy(dtype=np.int64)[line]
