@@ -35,10 +35,8 @@ KEPT_POINTS = frozenset(
 SUFFIXES = frozenset(
     {".pcap", ".pcapng", ".cap", ".log", ".txt", ".csv", ".json", ".gz", ".zst", ".xz", ".lz4", ".bz2"}
 )
-WHOSE = (
-    "user",
-    "database",
-)  # columns of LOG_LINES: their names share one kind of pseudonym, for a database is often called like its user
+# Columns of LOG_LINES that name somebody: their names share one kind of pseudonym, for a database is often called like its user.
+WHOSE = ("user", "database", "host", "program")
 STAGES = frozenset({"", "dissection", "redaction"})  # what speaks in notices besides files and causes
 ADVICE = say("What was said of an input that could not be used is left out.")
 SENTENCE = say(
@@ -179,12 +177,15 @@ class _Redaction:
         """Every name of a file, log or capture point in this result -> its pseudonym."""
         d = self._d
         logs = {str(s) for table in (d.log_lines, d.unmatched_log_lines) for s in table["source"].dropna()}
+        logs |= {str(name) for name in d.log_lines["log"].dropna()}
+        hosts = {str(name) for name in d.log_lines["host"].dropna()}
         logs |= {str(s) for s in d.log_lines["log"].dropna()} | {str(s) for s in d.log_remarks["source"].dropna()}
         logs |= {str(s["source"]) for s in d.settings.get("log_sources", [])}
         points = {str(p) for p in d.captures["point"].dropna()}
         logs |= {str(s) for s in d.clocks["source"].dropna()} - points
         logs |= {n.source for n in d.notices if n.source} - points - set(d.captures["capture"]) - STAGES
         out = {name: self._to.name("log", name) for name in logs if not name.startswith("cause ")}
+        out |= {host: self._to.name("name", host) for host in hosts - points}
         out |= {point: self._to.point(point) for point in points}
         for capture, path in zip(d.captures["capture"].astype(str), d.captures["path"].astype(str), strict=True):
             out[capture] = out[path] = self._to.capture(capture)
