@@ -1,0 +1,59 @@
+"""A sign that says the same of every ending of the corpus has not been tested by it: each one is on a list, with the reason.
+
+The judgements are those of test_corpus.py (captures/lab/judging.py keeps them).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from test_corpus import CASES, VIEWS
+
+from analyzer import diagnosis, schema
+from captures.lab import judging
+
+# Why no case makes a sign hold, or none makes it fail -> the signs, cause.sign. Whoever builds such a case deletes the line.
+NEVER_VARIES = {
+    "needed: a hypothesis without it is out, and endings of its kind have it": (
+        "closed_midway.closed", "path_mtu_black_hole.connected", "retransmission_timeout.sent_again", "unexplained.always",
+    ),
+    "known only where it holds": ("tls_failure.speaks_tls", "keepalive_timeout.one_interval_later"),
+    "one case of a death in mid-work, one of an ordinary close that a log complains of": (
+        "closed_midway.transaction_open", "closed_midway.request_unanswered", "closed_midway.asked_last", "closed_midway.log_midway",
+        "closed_midway.said_goodbye", "orderly_close.asked_last", "orderly_close.sealed", "orderly_close.delivered",
+    ),
+    "the lab's captures last seconds: no rate of opening before a burst, no silence of minutes": (
+        "accept_queue_overflow.burst", "accept_queue_overflow.silence_before", "server_overload.burst", "server_overload.slow_handshakes",
+        "server_overload.repeated_syns", "idle_timeout.minutes", "idle_timeout_notified.minutes", "port_reuse.recent",
+    ),
+    "the lab's proxies have an address on each side, and legs are paired by address": (
+        "relayed_reset.other_leg", "relayed_reset.at_once", "relayed_reset.device_says_so",
+    ),
+    "no case of a client that gives up by its own timer and says so": (
+        "client_cancel.evidence", "client_cancel.waiting", "client_cancel.retried",
+    ),
+    "netfilter marks no packets and says nothing in its resets": ("firewall_reject.tos_dropped",),
+    "the timer's device tells both ends within one round trip": ("idle_timeout_notified.both_ends",),
+    "no NAT of the lab gives two clients one port": ("nat_state_mismatch.wrong_number",),
+    "one case each": (
+        "connection_state_lost.after_reset", "health_probe.repeated", "path_mtu_black_hole.small_pass", "tls_failure.fatal_alert",
+        "retransmission_timeout.log_timeout",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def endings() -> pd.DataFrame:
+    """Every ending of the corpus, at every view."""
+    tables = [judging.diagnosis(CASES[name], view).endings for name, view in VIEWS]
+    return schema.ENDINGS.conform(pd.concat([t for t in tables if len(t)], ignore_index=True))
+
+
+def test_signs_that_never_vary_are_those_with_a_reason(endings: pd.DataFrame) -> None:
+    same = set()
+    for pair in diagnosis.hypotheses():
+        judged = endings[endings["kind"].isin(pair.cause.kinds)]
+        for sign in pair.cause.signs:
+            if judged.empty or sign.test(judged).astype("boolean").dropna().nunique() < 2:
+                same.add(f"{pair.cause.id}.{sign.id}")
+    assert same == {sign for signs in NEVER_VARIES.values() for sign in signs}
