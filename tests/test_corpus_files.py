@@ -158,7 +158,9 @@ def test_a_reset_without_a_witness_is_contradicted(folder: Path) -> None:
 @every_case
 def test_another_ending_is_contradicted(folder: Path) -> None:
     labels = case_file.load(folder).connections
-    other: dict[case_file.Ending, case_file.Ending] = {"reset": "closed", "closed": "silence", "silence": "closed"}
+    other: dict[case_file.Ending, case_file.Ending] = {
+        "reset": "closed", "closed": "silence", "fin_midway": "silence", "silence": "closed",
+    }  # fmt: skip
     false = [replace(label, ending=other[label.ending]) for label in labels]
     with pytest.raises(witnesses.Contradiction):
         witnesses.judge(witnesses_of(folder), false)
