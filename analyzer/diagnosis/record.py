@@ -9,6 +9,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from analyzer.language import Sentence, say
+
 FILE = Path(__file__).with_name("record.json")
 
 
@@ -19,12 +21,15 @@ def _bands() -> tuple[tuple[float, int, int, int], ...]:
     return tuple((b["from"], b["right"], b["of"], b["families"]) for b in bands)
 
 
-def record(confidence: float | None) -> str | None:
+def record(confidence: float | None) -> Sentence | None:
     """Return the record of the confidence's band as a sentence; None where nobody is named, or nothing was measured."""
     for lowest, right, of, families in _bands():
         if confidence is not None and confidence >= lowest:
-            return (
-                f"In the lab {right:,} of {of:,} answers as sure as this one were right, in {families} families of cases; "
-                "every machine there runs Linux."
+            return say(
+                "In the lab {right} of {of} answers as sure as this one were right, in {families} families of cases; "
+                "every machine there runs Linux.",
+                right=f"{right:,}",
+                of=f"{of:,}",
+                families=families,
             )
     return None
