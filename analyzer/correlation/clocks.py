@@ -142,7 +142,7 @@ def _by_address(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
         ip=named["client_ip"].astype(object), port=named["client_port"].astype("int64"), row=named.index
     )
     both = named[["log", "row", "event", "writer", "ip", "port", "t", "step"]].merge(
-        lives[["ip", "port", "point", "elsewhere", "connection", "began", "first", "last", "swapped"]],
+        lives[["ip", "port", "point", "elsewhere", "connection", "began", "accepted", "last", "swapped"]],
         on=["ip", "port"],
     )
     # the reference point's packets set the clock; another point's only where that one does not show the connection
@@ -153,7 +153,7 @@ def _by_address(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     received = received[toward | (received["writer"] == "unknown")]
     frames = [
         # a connection that was there before the capture does not show when it was opened
-        both[(both["event"] == "opened") & both["began"]].assign(kind="opened", packet=lambda f: f["first"]),
+        both[(both["event"] == "opened") & both["began"]].assign(kind="opened", packet=lambda f: f["accepted"]),
         received.assign(kind="reset"),
         both[both["event"] == "closed"].assign(kind="closed", packet=lambda f: f["last"]),
     ]

@@ -31,7 +31,8 @@ class Wire:
     """The capture's side.
 
     lives      one row per connection and point (a second one for the server's end where roles are guessed): point, connection, ip, port, began
-               (its first packets are captured), first, last, client_fin, server_fin, ending (null where it ended well)
+               (its first packets are captured), first, accepted (the handshake was over), last, client_fin, server_fin, ending (null where
+               it ended well)
     resets     one row per reset frame: point, connection, ending, t, from_client (it carries the client's address), and the addresses
     endings    ending, kind, point, connection, the addresses, stage, backend_pid, lossless and `t`
     spans      first and last moment seen, by point
@@ -140,6 +141,9 @@ def _lives(connections: pd.DataFrame) -> pd.DataFrame:
             nanoseconds(rows["last"]),
             side == "server",
         )
+        # accept() returns when the handshake is over, a round trip after its first packet
+        handshake = (rows["server_rtt"].fillna(0.0) + rows["client_rtt"].fillna(0.0)).astype(float)
+        end["accepted"] = end["first"] + (handshake * SECOND).round().astype("int64")
         ends.append(end)
     lives = pd.concat(ends, ignore_index=True).dropna(subset=["ip", "port"])
     lives = lives[lives["first"] != NO_TIME]
