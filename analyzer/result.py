@@ -60,9 +60,9 @@ class Diagnosis:
     incidents: pd.DataFrame
     traffic: pd.DataFrame
     verdict: Mapping[str, Any]
-    bands: Mapping[str, str] = field(
+    records: Mapping[str, str] = field(
         default_factory=dict
-    )  # ending -> how often the lab's answers of that confidence were right
+    )  # ending -> how often answers as sure were right in the lab
     notices: tuple[Notice, ...] = ()
     causes: dict[str, dict[str, Any]] = field(
         default_factory=dict
@@ -243,7 +243,7 @@ class _Items:
             "roles_known": e["roles_known"],
             "apparent_sender": e["apparent_sender"] if e["kind"] == "reset" else None,
             **{name: finding[name] for name in FOUND},
-            "band": self.d.bands.get(e["ending"]),
+            "band": self.d.records.get(e["ending"]),
             "title": self.d.causes.get(finding["cause"], {}).get("title", finding["cause"]),
             "copies": [{"capture": f["capture"], "frame": f["frame"]} for f in others],
             "consequence": self._consequence(e, others),

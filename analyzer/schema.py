@@ -22,9 +22,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analyzer.language import N_
+
 TIME = "datetime64[ns, UTC]"
 SENTENCE = "object"
 NO_TIME = np.iinfo(np.int64).min  # a pcapng simple packet block carries no time (draft-ietf-opsawg-pcapng 4.4); pandas' NaT
+
+# Bands of a confidence: the lowest of each, and its word. "proved" needs proof, not only the number; where nobody is named there is no number.
+BANDS = (
+    (0.97, N_("proved")),
+    (0.9, N_("very likely")),
+    (0.75, N_("likely")),
+    (0.5, N_("more likely than not")),
+    (0.0, N_("weak")),
+)
 
 # TCP flag bits (RFC 9293 3.1, RFC 3168, RFC 9768); twelve bits, as in Wireshark's `tcp.flags`.
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020, 0x040, 0x080, 0x100

@@ -482,7 +482,7 @@ def diagnosis(made: dict[str, Any] | None = None, top: str = "i1") -> Diagnosis:
     return Diagnosis(
         **{name: table for name, table in tables(made).items() if name in names},
         verdict=made["verdict"],
-        bands={reset["id"]: reset["band"] for reset in made["resets"] if reset["band"]},
+        records={reset["id"]: reset["band"] for reset in made["resets"] if reset["band"]},
         notices=tuple(Notice(**notice) for notice in made["notices"]),
         causes=copy.deepcopy(CAUSES),
         settings={"generated": made["generated"], "log_sources": made["log_sources"], **made["settings"]},

@@ -47,9 +47,6 @@ OUT = -1000
 LIST_FROM = 0.005
 
 
-BANDS = ((0.97, N_("proved")), (0.9, N_("very likely")), (0.75, N_("likely")), (0.0, N_("undetermined")))
-
-
 def hypotheses() -> tuple[Hypothesis, ...]:
     """Return every pair of the causes folder."""
     return tuple(
@@ -293,8 +290,10 @@ def _harmless(ending: Any, cause: Cause) -> bool | None:
 
 
 def band(confidence: float | None) -> str:
-    """Return the word for a confidence: 'proved', 'very likely', 'likely' or 'undetermined'."""
-    return say(next(word for lowest, word in BANDS if (confidence or 0.0) >= lowest))
+    """Return the word for how sure it is who sent the reset; 'undetermined' where nobody is named."""
+    if confidence is None:
+        return say("undetermined")
+    return say(next(word for lowest, word in schema.BANDS if confidence >= lowest))
 
 
 # An end in a sentence, and the sentence that such an end reset the connection, by its role ('' where roles are not known).

@@ -148,7 +148,7 @@ def analyze(
         incidents=table,
         traffic=survey.traffic,
         verdict=incidents.verdict(table),
-        bands={
+        records={
             e: known
             for e, c in zip(findings["ending"], findings["confidence"], strict=True)
             if (known := diagnosis.record(None if pd.isna(c) else float(c)))

@@ -13,10 +13,8 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from analyzer.language import ENGLISH, N_, P_, shown, tr, trn
-from analyzer.schema import ENDINGS
+from analyzer.schema import BANDS, ENDINGS
 
-# Bands of confidence: lower bound -> word. They describe a number; they never replace it.
-BANDS = ((0.9, N_("very likely")), (0.75, N_("likely")), (0.5, N_("more likely than not")), (0.0, N_("weak")))
 # Weight of one sign in decibans (10 = odds of ten): lower bound -> word.
 WEIGHTS = ((15, N_("very strong")), (10, N_("strong")), (5, N_("moderate")), (1, N_("slight")))
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")  # bit 0 upwards, in Wireshark's order
@@ -187,7 +185,7 @@ def band(value: Any, proof: Any = None) -> str:
         return tr("undetermined")
     if known(proof):
         return tr("proved")
-    return tr(next(word for bound, word in BANDS if value >= bound))
+    return tr(next(word for bound, word in BANDS if value >= bound and word != "proved"))
 
 
 def weight(decibans: Any) -> str:

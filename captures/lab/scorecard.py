@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from analyzer.causes import all_causes
-from analyzer.diagnosis import BANDS, CAP_INFERENCE
+from analyzer.diagnosis import CAP_INFERENCE, NAME_FROM
+from analyzer.schema import BANDS
 from captures.lab import judging, rivals, scoring
 from captures.lab.case_file import Case, Cause, Connection, View
 from captures.lab.scoring import Answer, Band, Rate, Rest, Rival
@@ -18,7 +19,7 @@ from captures.lab.scoring import Answer, Band, Rate, Rest, Rival
 REASONS = Path(__file__).with_name("reasons.toml")
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 SIDES = ("client", "server", "middlebox")
-EDGES = (*(lowest for lowest, _ in BANDS if lowest > 0), 0.5, 0.0)
+EDGES = tuple(lowest for lowest, _ in BANDS)
 LOGS = (False, True)
 NAMED = ("right", "wrong", "guessed right", "guessed wrong")
 SHOWN = 2  # connections of one miss that are named
@@ -518,7 +519,7 @@ def record(score: Score, cases: Sequence[Case]) -> str:
     family = scoring.families(case.folder.name for case in cases)
     left = [a for a in _asked(score, True) if a.who in NAMED]
     bands = []
-    for lowest, _ in BANDS[:-1]:
+    for lowest in (edge for edge in EDGES if edge >= NAME_FROM):
         inside = [a for a in left if (a.confidence or 0.0) >= lowest]
         left = [a for a in left if (a.confidence or 0.0) < lowest]
         if inside:
