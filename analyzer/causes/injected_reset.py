@@ -1,6 +1,17 @@
 """Somebody on the way forged a reset into a connection that both ends still used."""
 
+from __future__ import annotations
+
+import pandas as pd
+
 from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
+
+
+def _in_use(e: pd.DataFrame) -> pd.Series[bool]:
+    """True within a second of the packet before; unknown after a rest that others on this path survived: no timer speaks against it."""
+    used = all_of(e["stage"] == "data", e["idle_gap"] < 1.0)
+    return known(used, any_of(used, ~(e["path_survived"] > e["idle_gap"]).fillna(False)))
+
 
 CAUSE = Cause(
     id="injected_reset",
@@ -18,7 +29,7 @@ CAUSE = Cause(
     confirm="Capture on both sides of the suspected device at once: the reset appears on one side only. Its "
             "deny or threat log has the same time and addresses.",
     signs=(
-        Sign("in_use", "the connection was in use, {idle_gap} since the packet before", lambda e: all_of(e["stage"] == "data", e["idle_gap"] < 1.0),
+        Sign("in_use", "the connection was in use, {idle_gap} since the packet before", _in_use,
              4, -6, source="Weaver, Sommer, Paxson 2009; lab case forged_reset"),
         Sign("unasked", "it answers no packet and fits no end of the exchange", lambda e: all_of(~e["answers_trigger"], ~e["live_socket"]), 6, 0,
              source="Weaver, Sommer, Paxson 2009; lab case forged_reset"),

@@ -292,7 +292,7 @@ def _other_names(testimony: Testimony, reset: Reset) -> list[Reset]:
     return [
         other
         for other in testimony.resets
-        if (other.source == reset.source) != (other.destination == reset.destination)
+        if (other.source, other.destination) != (reset.source, reset.destination)
         and (other.sequence, other.flags) == (reset.sequence, reset.flags)
         and abs(other.time - reset.time) < testimony.transit_seconds
         and any(_translates(testimony, name) for one in (reset, other) for name in (one.source, one.destination))
