@@ -303,7 +303,7 @@ TRAFFIC = _table(
     "one minute at one capture point between one client address and one server port: what became of connections",
     point=_c("string", "capture point"),
     minute=_c(TIME, "start of the minute"),
-    client_ip=_c("string", "client address"),
+    client_ip=_c("string", "client address; NA: all clients of a very large capture that were kept as sums"),
     server_ip=_c("string", "server address"),
     server_port=_c("Int64", "server port"),
     opened=_c("Int64", "connections whose first packet fell into it"),

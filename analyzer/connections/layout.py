@@ -35,6 +35,7 @@ SAMPLE = 0.25  # share of rows, the oldest, that stay even then
 TARGETS = 64  # endpoints by which attempts are counted
 TUPLES_KEPT = 1 << 21  # address pairs, 250 MB
 HOSTS_KEPT = 1 << 17  # addresses, 40 MB
+MINUTES_KEPT = 1 << 18  # minutes of paths, 15 MB, and 25 MB as a table
 RESETS_KEPT = 1 << 20  # RST frames that are listed, 80 MB; beyond, they are counted
 
 # One address pair. Stream numbers are Wireshark's and restart with each file; connections go on.

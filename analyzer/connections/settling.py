@@ -39,13 +39,16 @@ PATH = np.dtype(
 MINUTE = np.dtype(
     [
         ("minute", np.int64),  # since 1970
-        ("client", np.int64),
+        ("client", np.int64),  # ANY where the clients are summed up
         ("server", np.int64),
         ("port", np.int64),
         ("opened", np.int64),
-        ("ended", np.int64),
+        ("ended_well", np.int64),
+        ("reset", np.int64),
     ]
 )
+COUNTS = ("opened", "ended_well", "reset")
+ANY = -1
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Settled:
     ttls: Array = field(default_factory=lambda: np.zeros((256, 256), np.int64))  # by the client's and the server's TTL
     paths: Array = field(default_factory=lambda: np.zeros(0, PATH))
     minutes: Array = field(default_factory=lambda: np.zeros(0, MINUTE))
+    late: list[Array] = field(default_factory=list)  # MINUTE rows to be merged with `minutes` once there are as many
+    each_client: bool = True  # whether minutes tell the clients apart
     targets: Array = field(default_factory=lambda: np.zeros(0, PATH))  # attempts by server and port; the client is 0
 
 
@@ -136,11 +141,33 @@ def _add_settled(settled: Settled, rows: Array, sides: Array, tuples: Array, hos
     paths["client"], paths["server"], paths["port"], paths["connections"] = client_host, server_host, port, 1
     paths["survived"], paths["survivor"] = rows["survived"], rows["number"]
     settled.paths = merged_paths(np.concatenate([settled.paths, paths]))
-    minutes = np.zeros(2 * len(rows), MINUTE)
-    for part, time, word in ((minutes[: len(rows)], "first", "opened"), (minutes[len(rows) :], "last", "ended")):
-        part["minute"] = rows[time] // layout.MINUTE
-        part["client"], part["server"], part["port"], part[word] = client_host, server_host, port, 1
-    settled.minutes = _merged_minutes(np.concatenate([settled.minutes, minutes]))
+    moments = {"opened": rows["first"], "ended_well": rows["last"]}
+    minutes = [minutes_of(word, time, client_host, server_host, port) for word, time in moments.items()]
+    settled.late.append(merged_minutes(np.concatenate(minutes)))
+    if sum(map(len, settled.late)) >= len(settled.minutes):
+        _merge_late(settled)
+
+
+def minutes_of(word: str, times: Array, client: Array, server: Array, port: Array) -> Array:
+    """One MINUTE row for each connection to which `word`, one of COUNTS, happened at `times` (ns; NO_TIME: it did not)."""
+    known = times != NO_TIME
+    out = np.zeros(np.count_nonzero(known), MINUTE)
+    out["minute"] = times[known] // layout.MINUTE
+    out["client"], out["server"], out["port"], out[word] = client[known], server[known], port[known], 1
+    return out
+
+
+def _merge_late(settled: Settled) -> None:
+    """Merge what is late; of too many rows, those of all clients of a server become one."""
+    rows = np.concatenate([settled.minutes, *settled.late])
+    settled.late.clear()
+    if not settled.each_client:
+        rows["client"] = ANY
+    settled.minutes = merged_minutes(rows)
+    if settled.each_client and len(settled.minutes) > layout.MINUTES_KEPT:
+        settled.each_client = False
+        settled.minutes["client"] = ANY
+        settled.minutes = merged_minutes(settled.minutes)
 
 
 def _add_attempts(settled: Settled, rows: Array, tuples: Array) -> None:
@@ -177,12 +204,13 @@ def merged_paths(rows: Array) -> Array:
     return out
 
 
-def _merged_minutes(rows: Array) -> Array:
+def merged_minutes(rows: Array) -> Array:
+    """One row for each minute of each path: counts added up."""
     if not len(rows):
         return rows
     rows, begins = _groups(rows, ("minute", "client", "server", "port"))
     out = rows[begins]
-    for name in ("opened", "ended"):
+    for name in COUNTS:
         out[name] = np.add.reduceat(rows[name], begins)
     return out
 
@@ -241,13 +269,15 @@ def _keep_hosts(state: State) -> None:
     tuples = state.tuples[: state.counts[layout.TUPLES]]
     resets = state.resets[: state.counts[layout.RESETS]]
     settled = state.settled
-    used = np.zeros(count, bool)
+    _merge_late(settled)
+    used = np.zeros(count + 1, bool)  # and ANY
     for table in (tuples, resets):
         used[table["host0"]] = used[table["host1"]] = True
     for table in (settled.paths, settled.minutes):
         used[table["client"]] = used[table["server"]] = True
     used[settled.targets["server"]] = True
-    place = np.cumsum(used) - 1
+    used = used[:count]
+    place = np.append(np.cumsum(used) - 1, ANY)
     kept = state.hosts[:count][used]
     size = max(layout.START, 1 << (len(kept) + 2).bit_length())
     state.hosts = np.zeros(size, layout.HOST)

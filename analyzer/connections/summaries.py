@@ -15,6 +15,7 @@ import pandas as pd
 from analyzer.connections.columns import floats, integers, seconds, strings, times
 from analyzer.connections.kernels import NEVER
 from analyzer.connections.layout import MINUTE
+from analyzer.connections.settling import COUNTS
 from analyzer.schema import GAPS, HOSTS, TRAFFIC
 
 Array = npt.NDArray[Any]
@@ -125,35 +126,17 @@ def gaps_table(
     return GAPS.conform(frame.assign(point=point))
 
 
-def traffic_table(point: str, connections: pd.DataFrame, settled: Array, texts: list[str]) -> pd.DataFrame:
-    """TRAFFIC, by minute and path: what was opened in it, and what had its last packet in it and ended well or was reset.
-
-    `settled` (settling.MINUTE) counts the connections that are no rows any more.
-    """
-    moments = [
-        ("opened", "first", pd.Series(True, index=connections.index)),
-        ("ended_well", "last", connections["ended"] == "well"),
-        ("reset", "last", connections["ended"] == "reset"),
-    ]
-    parts = []
-    for name, time, chosen in moments:
-        rows = connections.loc[chosen.to_numpy(bool) & connections[time].notna().to_numpy(), [*PATH, time]]
-        parts.append(rows.assign(minute=rows[time].dt.floor("min"), word=name)[["minute", *PATH, "word"]])
-    rows = pd.concat(parts)
-    if rows.empty:
-        return TRAFFIC.empty()
-    counted = rows.groupby(["minute", *PATH, "word"]).size().unstack("word", fill_value=0)
-    counted = counted.reindex(columns=[name for name, _, _ in moments], fill_value=0).reset_index()
-    counted.columns.name = None
-    if len(settled):
-        more = pd.DataFrame(
-            {
-                "minute": times(settled["minute"] * MINUTE),
-                **_paths(settled, texts),
-                "opened": settled["opened"],
-                "ended_well": settled["ended"],
-                "reset": 0,
-            }
-        )
-        counted = pd.concat([counted, more], ignore_index=True).groupby(["minute", *PATH], as_index=False).sum()
-    return TRAFFIC.conform(counted.assign(point=point))
+def traffic_table(point: str, minutes: Array, texts: list[str]) -> pd.DataFrame:
+    """TRAFFIC: `minutes` (settling.MINUTE, merged), addresses in words, sorted by minute and path."""
+    place = np.argsort(np.argsort(np.array([*texts, ""])))
+    order = np.lexsort([minutes["port"], place[minutes["server"]], place[minutes["client"]], minutes["minute"]])
+    minutes = minutes[order]
+    frame = pd.DataFrame(
+        {
+            "point": pd.Series([point] * len(minutes), dtype="string"),
+            "minute": times(minutes["minute"] * MINUTE),
+            **_paths(minutes, texts),
+            **{name: integers(minutes[name]) for name in COUNTS},
+        }
+    )
+    return TRAFFIC.conform(frame)
