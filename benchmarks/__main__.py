@@ -37,8 +37,9 @@ DPKT = (
     "import sys, dpkt; e = dpkt.ethernet.Ethernet; r = dpkt.pcap.Reader(open(sys.argv[1], 'rb')); "
     "print(sum(bool(e(b).data.data.flags & 4) for _, b in r))"
 )
-# What is measured on a small capture only: they need seconds for what the others do in milliseconds.
-SLOW = {"scapy": SCAPY, "pyshark": PYSHARK, "dpkt": DPKT}
+# What is measured on a small capture only, where it is installed: they need seconds for what the others do in milliseconds.
+LIBRARIES = {"scapy": SCAPY, "pyshark": PYSHARK, "dpkt": DPKT}
+SLOW_PROGRAMS = {"netverdict": lambda path: ["analyze", path, "--json"]}
 FEW = 20_000  # packets
 
 PROGRAMS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
@@ -96,6 +97,19 @@ def inside(path: Path, fold: bool, runs: int) -> list[tuple[int, int, float, flo
     return [pass1.run(path, fold) for _ in range(runs)]
 
 
+def slow(path: str) -> dict[str, list[str]]:
+    """The commands of what is measured on a small capture only, of all that is installed."""
+    libraries = {
+        name: [sys.executable, "-c", program, path]
+        for name, program in LIBRARIES.items()
+        if importlib.util.find_spec(name)
+    }
+    programs = {
+        name: [found, *arguments(path)] for name, arguments in SLOW_PROGRAMS.items() if (found := shutil.which(name))
+    }
+    return libraries | programs
+
+
 def measure(path: Path, runs: int) -> list[str]:
     """Return the table of one capture, as lines of Markdown."""
     resets = agree(path)
@@ -111,10 +125,9 @@ def measure(path: Path, runs: int) -> list[str]:
         if found:
             times[name] = seconds([found, *arguments(str(path))], min(runs, SLOW_RUNS) if name == REFERENCE else runs)
             print(f"  {name}: {times[name][0]:.2f} s", file=sys.stderr)
-    for name, program in SLOW.items() if packets <= FEW else ():
-        if importlib.util.find_spec(name):
-            times[name] = seconds([sys.executable, "-c", program, str(path)], 1)
-            print(f"  {name}: {times[name][0]:.2f} s", file=sys.stderr)
+    for name, command in slow(str(path)).items() if packets <= FEW else ():
+        times[name] = seconds(command, 1)
+        print(f"  {name}: {times[name][0]:.2f} s", file=sys.stderr)
     reference = times.get(REFERENCE)
     lines = [
         f"### {path.stem.partition('-')[0]}: {int(packets):,} packets, {path.stat().st_size / 1e6:,.0f} MB, {resets} resets",

@@ -109,18 +109,28 @@ def _folded(total: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def write(path: Path, rows: NDArray[np.void], snaplen: int = 262_144) -> None:
-    """Write packets into a classic pcap file, each cut to `snaplen` bytes."""
+    """Write packets into a classic pcap file, each cut to `snaplen` bytes.
+
+    What they carry compresses to a third or so, and adds nothing to a checksum: words, each followed by its complement.
+    """
     rows = rows.copy()
     rows["captured"] = np.minimum(rows["wire"], snaplen)
+    words = np.random.default_rng(1).choice(np.arange(64, dtype="<u2") * 257, 1 << 18)
+    said = np.stack([words, ~words], axis=1).view(np.uint8).ravel()
     with open(path, "wb") as file:
         file.write(np.array([0xA1B2C3D4, 2 | 4 << 16, 0, 0, snaplen, 1], "<u4").tobytes())
-        for block in np.array_split(rows, max(1, len(rows) // 200_000)):
+        for block in np.array_split(rows, max(1, len(rows) // 50_000)):
             sizes = 16 + block["captured"].astype(np.int64)
             starts = np.cumsum(sizes) - sizes
             out = np.zeros(int(sizes.sum()), np.uint8)
             out[starts[:, None] + np.arange(HEADER.itemsize)] = block.view(np.uint8).reshape(
                 len(block), HEADER.itemsize
             )
+            lengths = (block["captured"].astype(np.int64) - HEADERS) // 4 * 4
+            places = np.repeat(starts + HEADER.itemsize - np.cumsum(lengths) + lengths, lengths) + np.arange(
+                lengths.sum()
+            )
+            out[places] = np.resize(said, len(places))
             file.write(out.tobytes())
 
 

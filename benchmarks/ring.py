@@ -3,7 +3,10 @@
 Lives here: the work that is timed and whose memory is measured, and the table of it. Needs a system with `resource` (not Windows).
 """
 
+import gzip
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -29,24 +32,54 @@ def run(threads: int, paths: list[str]) -> dict[str, float]:
 
 
 def table(paths: list[Path]) -> list[str]:
-    """Return the table of a set: its first tenth, half and all of it with two threads, then all with one, as lines of Markdown."""
+    """Return the table of a set, as lines of Markdown: a tenth, half and all of it with two threads, all with one; its tenth compressed.
+
+    The compressed tenth is written beside it; `zcat` of it, to nowhere, is the least that reading it can cost.
+    """
     lines = [
         f"### ring: {len(paths)} files of {paths[0].stat().st_size / 1e6:,.0f} MB",
         "",
-        "| files | threads | seconds | processor seconds | processor seconds for 1 GB | peak memory, MB | resets |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        "| set | files | threads | seconds | processor seconds | seconds for 1 GB | peak memory, MB | resets |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    parts = sorted({max(1, len(paths) // 10), max(1, len(paths) // 2), len(paths)})
-    for count, threads in [*((part, 2) for part in parts), (len(paths), 1)]:
-        command = [sys.executable, *SCRIPT, str(threads), *map(str, paths[:count])]
-        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        size = sum(path.stat().st_size for path in paths[:count]) / 1e9
-        lines.append(
-            f"| {count} | {threads} | {told['seconds']:.1f} | {told['processor']:.1f} | {told['processor'] / size:.2f} "
-            f"| {told['peak']:.0f} | {told['resets']} |"
-        )
-        print(lines[-1], file=sys.stderr)
+    tenth = paths[: max(1, len(paths) // 10)]
+    parts = [tenth, paths[: max(1, len(paths) // 2)], paths]
+    for part, threads in (*((part, 2) for part in parts), (paths, 1)):
+        lines.append(_row("plain", part, threads, sum(path.stat().st_size for path in part)))
+    packed = [_compressed(path) for path in tenth]
+    for threads in (2, 1):
+        lines.append(_row("gzip", packed, threads, sum(path.stat().st_size for path in tenth)))
+    before, used = time.perf_counter(), _children()
+    subprocess.run(["zcat", *map(str, packed)], check=True, stdout=subprocess.DEVNULL)
+    lines.append(
+        f"| `zcat` | {len(packed)} | 1 | {time.perf_counter() - before:.1f} | {_children() - used:.1f} | | | |"
+    )
     return [*lines, ""]
+
+
+def _row(kind: str, paths: list[Path], threads: int, size: int) -> str:
+    """Measure one set, in a process of its own."""
+    command = [sys.executable, *SCRIPT, str(threads), *map(str, paths)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    row = (
+        f"| {kind} | {len(paths)} | {threads} | {told['seconds']:.1f} | {told['processor']:.1f} | {told['seconds'] / size * 1e9:.2f} "
+        f"| {told['peak']:.0f} | {told['resets']} |"
+    )
+    print(row, file=sys.stderr)
+    return row
+
+
+def _compressed(path: Path) -> Path:
+    packed = path.with_name(f"{path.name}.gz")
+    if not packed.exists():
+        with path.open("rb") as plain, gzip.open(packed, "wb", compresslevel=6) as out:
+            shutil.copyfileobj(plain, out, 1 << 20)
+    return packed
+
+
+def _children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 if __name__ == "__main__":
