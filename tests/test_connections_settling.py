@@ -87,6 +87,23 @@ def test_the_sums_are_what_the_rows_said(small: pytest.MonkeyPatch) -> None:
     assert not may_have_died(gone).any()  # work may have been under way: they are looked at
 
 
+def test_traffic_of_very_many_paths_is_summed_over_the_clients(small: pytest.MonkeyPatch) -> None:
+    files = day(300, 2)
+    each = folded(files)
+    small.setattr(layout, "MINUTES_KEPT", 32)
+    summed = folded(files)
+    pd.testing.assert_frame_equal(summed.traffic, folded(files, 17).traffic)
+    assert len(summed.traffic) < len(each.traffic)
+    assert summed.traffic["client_ip"].isna().any()
+    by_server = ["minute", "server_ip", "server_port"]
+    counts = ["opened", "ended_well", "reset"]
+    pd.testing.assert_frame_equal(
+        summed.traffic.groupby(by_server)[counts].sum(), each.traffic.groupby(by_server)[counts].sum()
+    )
+    (notice,) = set(summed.notices) - set(each.notices)
+    assert "all clients of a server together" in notice.sentence
+
+
 @pytest.mark.parametrize("chunk", [1, 17, 500])
 def test_settling_does_not_depend_on_chunks(small: pytest.MonkeyPatch, chunk: int) -> None:
     files = day(300, 2)
