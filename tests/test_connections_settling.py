@@ -101,7 +101,24 @@ def test_traffic_of_very_many_paths_is_summed_over_the_clients(small: pytest.Mon
         summed.traffic.groupby(by_server)[counts].sum(), each.traffic.groupby(by_server)[counts].sum()
     )
     (notice,) = set(summed.notices) - set(each.notices)
-    assert "all clients of a server together" in notice.sentence
+    assert "all its clients together" in notice.sentence
+
+
+def test_very_many_clients_that_end_well_are_summed(small: pytest.MonkeyPatch) -> None:
+    small.setattr(layout, "HOSTS_KEPT", 256)
+    small.setattr(layout, "TUPLES_KEPT", 256)
+    pairs = [Pair(f"172.16.{i // 250}.{i % 250}", 1024 + i, "10.0.0.2", 5432) for i in range(1000)]
+    packets = [packet for i, pair in enumerate(pairs) for packet in session(pair, 10.0 * i, "F")]
+    state = connections.start("here")
+    connections.begin_file(state, 0, "0.pcap")
+    connections.fold(state, rows(packets))
+    assert len(state.hosts) <= 512
+    traffic = connections.close(state)
+    assert traffic.gaps["client_ip"].isna().sum() == 1
+    assert int(traffic.gaps["connections"].sum()) == int(traffic.coverage["connections"].iloc[0]) == 1000
+    assert int(traffic.traffic["opened"].sum()) == int(traffic.traffic["ended_well"].sum()) == 1000
+    assert "10.0.0.2" in set(traffic.hosts["ip"])
+    assert any("all its clients together" in str(notice.sentence) for notice in traffic.notices)
 
 
 @pytest.mark.parametrize("chunk", [1, 17, 500])

@@ -364,7 +364,7 @@ def notices(state: State, texts: list[str]) -> tuple[Notice, ...]:
         found.append(Notice("info", state.point, "", sentence))
     if not settled.each_client:
         sentence = say(
-            "The traffic by minute is that of all clients of a server together, where they were kept as sums: there were too many."
+            "They came from so many clients that their sums are those of each server, of all its clients together."
         )
         found.append(Notice("info", state.point, "", sentence))
     if settled.attempts:

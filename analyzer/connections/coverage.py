@@ -208,7 +208,8 @@ def coverage_table(
     clients = np.concatenate([client_host, settled.paths["client"]])
     servers = np.concatenate([server_host, settled.paths["server"]])
     numbers = np.concatenate([np.ones(len(client_host), np.int64), settled.paths["connections"]])
-    places = place(local[clients], local[servers], remote[clients], remote[servers])
+    near, far = np.append(local, False), np.append(remote, False)  # nothing is known of settling.ANY
+    places = place(near[clients], near[servers], far[clients], far[servers])
     found = _by_hosts(places, numbers, bool(by_direction.any())) or _by_ttl(connections, settled.ttls)
     resets = int(hosts["resets"].sum())
     only_resets = segments > 0 and resets >= ONLY_RESETS * segments

@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 # One path: what its settled connections come to. Hosts are rows of layout.HOST.
 PATH = np.dtype(
     [
-        ("client", np.int64),
+        ("client", np.int64),  # ANY where the clients are summed up
         ("server", np.int64),
         ("port", np.int64),
         ("connections", np.int64),
@@ -39,7 +39,7 @@ PATH = np.dtype(
 MINUTE = np.dtype(
     [
         ("minute", np.int64),  # since 1970
-        ("client", np.int64),  # ANY where the clients are summed up
+        ("client", np.int64),  # or ANY
         ("server", np.int64),
         ("port", np.int64),
         ("opened", np.int64),
@@ -48,7 +48,7 @@ MINUTE = np.dtype(
     ]
 )
 COUNTS = ("opened", "ended_well", "reset")
-ANY = -1
+ANY = -1  # instead of a row of layout.HOST: any client
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Settled:
     paths: Array = field(default_factory=lambda: np.zeros(0, PATH))
     minutes: Array = field(default_factory=lambda: np.zeros(0, MINUTE))
     late: list[Array] = field(default_factory=list)  # MINUTE rows to be merged with `minutes` once there are as many
-    each_client: bool = True  # whether minutes tell the clients apart
+    each_client: bool = True  # whether paths and minutes tell the clients apart
     targets: Array = field(default_factory=lambda: np.zeros(0, PATH))  # attempts by server and port; the client is 0
 
 
@@ -137,6 +137,8 @@ def _add_settled(settled: Settled, rows: Array, sides: Array, tuples: Array, hos
     for host, trip in ((client_host, rows["client_rtt"]), (server_host, rows["server_rtt"])):
         np.minimum.at(hosts["rtt_min"], host[trip >= 0], trip[trip >= 0])
 
+    if not settled.each_client:
+        client_host[:] = ANY
     paths = np.zeros(len(rows), PATH)
     paths["client"], paths["server"], paths["port"], paths["connections"] = client_host, server_host, port, 1
     paths["survived"], paths["survivor"] = rows["survived"], rows["number"]
@@ -158,16 +160,19 @@ def minutes_of(word: str, times: Array, client: Array, server: Array, port: Arra
 
 
 def _merge_late(settled: Settled) -> None:
-    """Merge what is late; of too many rows, those of all clients of a server become one."""
-    rows = np.concatenate([settled.minutes, *settled.late])
+    """Merge what is late; too many rows are summed over the clients."""
+    settled.minutes = merged_minutes(np.concatenate([settled.minutes, *settled.late]))
     settled.late.clear()
-    if not settled.each_client:
-        rows["client"] = ANY
-    settled.minutes = merged_minutes(rows)
-    if settled.each_client and len(settled.minutes) > layout.MINUTES_KEPT:
-        settled.each_client = False
-        settled.minutes["client"] = ANY
-        settled.minutes = merged_minutes(settled.minutes)
+    if len(settled.minutes) > layout.MINUTES_KEPT:
+        _sum_over_clients(settled)
+
+
+def _sum_over_clients(settled: Settled) -> None:
+    """Tell clients apart no longer: a public service has millions of them."""
+    settled.each_client = False
+    for table in (settled.paths, settled.minutes, *settled.late):
+        table["client"] = ANY
+    settled.paths, settled.minutes = merged_paths(settled.paths), merged_minutes(settled.minutes)
 
 
 def _add_attempts(settled: Settled, rows: Array, tuples: Array) -> None:
@@ -262,21 +267,16 @@ def _keep_tuples(state: State, used: Array) -> None:
 
 
 def _keep_hosts(state: State) -> None:
-    """Forget addresses that only attempts had, once there are very many: a flood may forge a new one for each packet."""
+    """Of very many addresses forget those that only attempts had, which a flood forges, then those that only settled clients had."""
     count = int(state.counts[layout.HOSTS])
     if count < layout.HOSTS_KEPT:
         return
-    tuples = state.tuples[: state.counts[layout.TUPLES]]
-    resets = state.resets[: state.counts[layout.RESETS]]
     settled = state.settled
     _merge_late(settled)
-    used = np.zeros(count + 1, bool)  # and ANY
-    for table in (tuples, resets):
-        used[table["host0"]] = used[table["host1"]] = True
-    for table in (settled.paths, settled.minutes):
-        used[table["client"]] = used[table["server"]] = True
-    used[settled.targets["server"]] = True
-    used = used[:count]
+    used = _hosts_used(state, count)
+    if settled.each_client and np.count_nonzero(used) > layout.CROWDED * layout.HOSTS_KEPT:
+        _sum_over_clients(settled)
+        used = _hosts_used(state, count)
     place = np.append(np.cumsum(used) - 1, ANY)
     kept = state.hosts[:count][used]
     size = max(layout.START, 1 << (len(kept) + 2).bit_length())
@@ -285,8 +285,19 @@ def _keep_hosts(state: State) -> None:
     state.host_slots = np.full(2 * size, EMPTY, np.int64)
     fill_host_slots(state.hosts, len(kept), state.host_slots)
     state.counts[layout.HOSTS] = len(kept)
-    for table in (tuples, resets):
+    for table in (state.tuples[: state.counts[layout.TUPLES]], state.resets[: state.counts[layout.RESETS]]):
         table["host0"], table["host1"] = place[table["host0"]], place[table["host1"]]
     for table in (settled.paths, settled.minutes):
         table["client"], table["server"] = place[table["client"]], place[table["server"]]
     settled.targets["server"] = place[settled.targets["server"]]
+
+
+def _hosts_used(state: State, count: int) -> Array:
+    """Which of the first `count` rows of HOST something refers to."""
+    used = np.zeros(count + 1, bool)  # and ANY
+    for table in (state.tuples[: state.counts[layout.TUPLES]], state.resets[: state.counts[layout.RESETS]]):
+        used[table["host0"]] = used[table["host1"]] = True
+    for table in (state.settled.paths, state.settled.minutes):
+        used[table["client"]] = used[table["server"]] = True
+    used[state.settled.targets["server"]] = True
+    return used[:count]

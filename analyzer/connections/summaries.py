@@ -99,7 +99,7 @@ def gaps_table(
     connections : CONNECTIONS
         Of this point.
     settled : array of settling.PATH
-        What connections came to that are no rows any more; hosts are places in `texts`, numbers count from `first_connection`.
+        What connections came to that are no rows any more; hosts are places in `texts` or settling.ANY, numbers count from `first_connection`.
     """
     if connections.empty:
         return GAPS.empty()
@@ -116,7 +116,7 @@ def gaps_table(
         )
         rows = pd.concat([rows, more], ignore_index=True)
     best_first = rows.sort_values(["longest_gap_survived", "connection"], ascending=[False, True], na_position="last")
-    paths = best_first.groupby(PATH, sort=True)
+    paths = best_first.groupby(PATH, sort=True, dropna=False)
     frame = paths.agg(
         connections=("connections", "sum"),
         longest_survived=("longest_gap_survived", "max"),
