@@ -1,35 +1,251 @@
-"""How this package compiles its kernels: one decorator for every stage that has some.
+"""How this package compiles its kernels: numba once on each machine, and machine code from a file ever after.
 
-Lives here: `compiled`, numba's `njit` without the interpreter lock and with its cache on disk; `at_hand`, which tells whether it was used.
-Never here: a kernel. Kernels that call each other live in one file, because the cache does not notice a change in a
-callee elsewhere; and each is always handed read-only input arrays, because a writable one would be compiled a second time.
+Lives here: `compiled`, for what Python calls, and `callee`, for what kernels call; where the machine code is kept.
+Never here: a kernel.
+
+Loading numba and its own cache takes half a second, longer than most captures take to be read. A kernel takes arrays of declared
+types and numbers, and returns a number or nothing, so that its machine code needs neither numba nor Python: it is kept in a
+file, and llvmlite puts it into memory. Kernels and their callees live in one module, whose text and constants tell whether
+the file is still right.
 """
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
-from collections.abc import Callable
-from typing import TypeVar, cast
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, TypeVar, cast
 
-import numba
+import numpy as np
+import numpy.typing as npt
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+CONSTANTS = (int, float, tuple, np.generic, np.ndarray, np.dtype)  # what a kernel takes from its module by value
+DIGEST = 32  # bytes of SHA-256
 
-def compiled(function: Function) -> Function:
-    """Compile `function` at its first call and keep the machine code for the next process.
+_CALLEES: dict[str, list[FunctionType]] = {}  # by module
+_LOCK = threading.Lock()
 
-    numba keeps it beside the module, else in the user's cache folder, else where NUMBA_CACHE_DIR says. Where none of them
-    can be written (a package owned by root, run by a user without a home) numba raises; the kernel is then compiled anew by
-    each process. A shared temporary folder would be no way out: who can write there could plant code.
+
+def callee(function: Function) -> Function:
+    """Let the kernels of this module call `function`; for Python it stays what it is."""
+    _CALLEES.setdefault(function.__module__, []).append(cast(FunctionType, function))
+    return function
+
+
+def compiled(**arrays: npt.DTypeLike) -> Callable[[Function], Function]:
+    """Make a function a kernel: compiled at its first call, without the interpreter lock, and kept for the next process.
+
+    `arrays` are its array parameters with their dtypes, each of one dimension and without gaps; all others are whole numbers, and so
+    is what it returns. A kernel allocates and raises nothing, and divides as numpy does.
     """
-    try:
-        return cast(Function, numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:
-        return cast(Function, numba.njit(nogil=True)(function))
+
+    def kernel(function: Function) -> Function:
+        return cast(Function, _Kernel(cast(FunctionType, function), arrays))
+
+    return kernel
 
 
 def at_hand(function: object) -> bool:
-    """Whether machine code of a compiled function is on disk, so that its first call will not take seconds."""
-    files = getattr(getattr(function, "_cache", None), "_cache_file", None)
-    return os.path.exists(getattr(files, "_index_path", ""))
+    """Whether machine code of a kernel is on disk, so that its first call will not take seconds."""
+    return isinstance(function, _Kernel) and function.kept() is not None
+
+
+class _Kernel:
+    """One kernel; its machine code is found or made when it is first called."""
+
+    def __init__(self, function: FunctionType, arrays: dict[str, npt.DTypeLike]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        self.types = [np.dtype(arrays[name]) if name in arrays else None for name in names]
+        self.name = f"{function.__module__}.{function.__name__}"
+        self._code: Callable[..., int] | None = None
+
+    def __call__(self, *arguments: Any) -> int:
+        flat = []
+        for value, kind in zip(arguments, self.types, strict=True):
+            if kind is None:
+                flat.append(value)
+            elif value.dtype == kind and value.ndim == 1 and value.flags.c_contiguous:
+                flat += (value.__array_interface__["data"][0], len(value))
+            else:
+                raise TypeError(f"{self.name} takes an array of {kind} without gaps, not of {value.dtype}")
+        return (self._code or self._ready())(*flat)
+
+    def _ready(self) -> Callable[..., int]:
+        with _LOCK:
+            if self._code is None:
+                code = self.kept()
+                if code is None:
+                    code = _machine_code(self)
+                    self._keep(code)
+                kinds = [
+                    k
+                    for kind in self.types
+                    for k in ((ctypes.c_int64,) if kind is None else (ctypes.c_void_p, ctypes.c_int64))
+                ]
+                self._code = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(_address(self.name, code))
+        return self._code
+
+    def kept(self) -> bytes | None:
+        """Return the machine code on disk, if it was made of the present text, for this machine, by this user or root."""
+        for path in self._paths():
+            try:
+                with open(path, "rb") as file:
+                    if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
+                        continue  # who runs this with another's home must not run the other's code
+                    content = file.read()
+            except OSError:
+                continue
+            if content[:DIGEST] == self._digest(content[DIGEST:]):
+                return content[DIGEST:]
+        return None
+
+    def _keep(self, code: bytes) -> None:
+        """Write the machine code where that is possible. Where it is not, each process compiles anew: a shared temporary folder
+        would be no way out, since who can write there could plant code.
+        """
+        for path in self._paths():
+            part = path.with_name(f"{path.name}.{os.getpid()}.part")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(self._digest(code) + code)
+                os.replace(part, path)
+            except OSError:
+                continue
+            return
+
+    def _paths(self) -> Iterator[Path]:
+        """Where the machine code may be: where NUMBA_CACHE_DIR says, else beside the module, else in the user's cache."""
+        name = f"{self.name}-{_machine()}.o"
+        if given := os.environ.get("NUMBA_CACHE_DIR"):
+            yield Path(given) / name
+            return
+        yield Path(self.function.__code__.co_filename).parent / "__pycache__" / name
+        with suppress(RuntimeError):  # of a user without a home
+            yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pcapreport" / name
+
+    def _digest(self, code: bytes) -> bytes:
+        """Return the checksum of machine code and of all that it was made of."""
+        return hashlib.sha256(
+            _made_of(self.function.__module__) + repr((self.name, self.types)).encode() + code
+        ).digest()
+
+
+@cache
+def _made_of(name: str) -> bytes:
+    """Return what kernels of a module depend on: its text and its constants, wherever they come from, and how they are compiled."""
+    module = sys.modules[name]
+    constants = {k: v for k, v in sorted(vars(module).items()) if isinstance(v, CONSTANTS)}
+    return _text(module) + _text(sys.modules[__name__]) + repr(constants).encode()
+
+
+def _text(module: ModuleType) -> bytes:
+    return Path(str(module.__file__)).read_bytes()
+
+
+@cache
+def _llvm() -> Any:
+    """Return llvmlite's binding, ready for this machine."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
+@cache
+def _machine() -> str:
+    """Return a short name of what machine code depends on: the compiler, the processor and what it can do."""
+    import llvmlite
+
+    llvm = _llvm()
+    features = llvm.get_host_cpu_features().flatten()
+    told = (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
+def _target() -> Any:
+    llvm = _llvm()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+@cache
+def _engine() -> Any:
+    """Return what holds the machine code of this process."""
+    llvm = _llvm()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+
+
+def _address(name: str, code: bytes) -> int:
+    """Put machine code into memory; return where it begins."""
+    engine = _engine()
+    engine.add_object_file(_llvm().ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return int(engine.get_function_address(name))
+
+
+def _machine_code(kernel: _Kernel) -> bytes:
+    """Compile a kernel with numba into an object file that needs nothing from outside."""
+    import numba
+    from numba.extending import register_jitable
+    from numba.np.numpy_support import carray
+
+    for function in _CALLEES.pop(kernel.function.__module__, ()):
+        register_jitable(error_model="numpy")(function)
+    scope: dict[str, Any] = {
+        "carray": carray,
+        "kernel": numba.njit(error_model="numpy")(kernel.function),
+    }
+    parameters: list[str] = []
+    passed: list[str] = []
+    for i, kind in enumerate(kernel.types):
+        if kind is None:
+            parameters.append(f"a{i}")
+            passed.append(f"a{i}")
+        else:
+            parameters += (f"a{i}", f"n{i}")
+            passed.append(f"carray(a{i}, n{i}, t{i})")
+            scope[f"t{i}"] = kind
+    types = [
+        t for kind in kernel.types for t in ((numba.int64,) if kind is None else (numba.types.voidptr, numba.int64))
+    ]
+    call = f"kernel({', '.join(passed)})"
+    body = f"return {call}" if kernel.function.__annotations__["return"] in (int, "int") else f"{call}; return 0"
+    exec(f"def entry({', '.join(parameters)}): {body}", scope)
+    return _freestanding(kernel.name, numba.cfunc(numba.int64(*types), error_model="numpy")(scope["entry"]))
+
+
+def _freestanding(name: str, made: Any) -> bytes:
+    """Return the object file of one function with all that it calls within it.
+
+    With nothing visible but the function itself, the optimiser sees that no callee fails, and drops numba's ways of raising.
+    """
+    llvm = _llvm()
+    module = llvm.parse_assembly(made.inspect_llvm())
+    for part in (*module.functions, *module.global_variables):
+        if part.name == made.native_name:
+            part.name = name
+        elif not part.is_declaration:
+            part.linkage = "internal"
+    target = _target()
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=3))
+    builder.getModulePassManager().run(module, builder)
+    outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    if outside:
+        raise AssertionError(f"{name} needs {', '.join(outside)}: a kernel allocates and raises nothing")
+    return bytes(target.emit_object(module))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.capture.records import Bytes, Counts, Rows
-from analyzer.compiled import compiled
-from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME, RST
+from analyzer.capture.records import RECORD, Bytes, Counts, Rows
+from analyzer.compiled import callee, compiled
+from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME, RST, SEGMENT
 
 # What a frame turned out to be.
 TCP, OTHER, UNREADABLE, FRAGMENT, CARRIER = 0, 1, 2, 3, 4
@@ -45,29 +45,29 @@ def new_tally(previous: int) -> Counts:
     return tally
 
 
-@compiled
+@callee
 def _u16(data: Any, p: int) -> Any:
     return (np.int64(data[p]) << 8) | np.int64(data[p + 1])
 
 
-@compiled
+@callee
 def _u32(data: Any, p: int) -> Any:
     return (
         (np.int64(data[p]) << 24) | (np.int64(data[p + 1]) << 16) | (np.int64(data[p + 2]) << 8) | np.int64(data[p + 3])
     )
 
 
-@compiled
+@callee
 def _u64(data: Any, p: int) -> Any:
     return np.uint64((_u32(data, p) << 32) | _u32(data, p + 4))
 
 
-@compiled
+@callee
 def _le16(data: Any, p: int) -> Any:
     return (np.int64(data[p + 1]) << 8) | np.int64(data[p])
 
 
-@compiled
+@callee
 def _le32(data: Any, p: int) -> Any:
     return (_le16(data, p + 2) << 16) | _le16(data, p)
 
@@ -75,7 +75,7 @@ def _le32(data: Any, p: int) -> Any:
 # --- What carries IP: each returns the position of an IP header, or NOT_IP --------------------------------------------
 
 
-@compiled
+@callee
 def _mpls(data: Any, p: Any, end: int) -> Any:
     """Pass a label stack (RFC 3032 2.1). Nothing says what follows it: only what begins as IP does is taken for IP."""
     while p + 5 <= end:
@@ -86,7 +86,7 @@ def _mpls(data: Any, p: Any, end: int) -> Any:
     return NOT_IP
 
 
-@compiled
+@callee
 def _ppp(data: Any, p: Any, end: int) -> Any:
     """Pass a PPP header (RFC 1661 2, 6.5; RFC 1662 3.1), its address and protocol fields compressed or not."""
     if p + 2 <= end and data[p] == 0xFF and data[p + 1] == 0x03:
@@ -106,7 +106,7 @@ def _ppp(data: Any, p: Any, end: int) -> Any:
     return NOT_IP
 
 
-@compiled
+@callee
 def _payload(data: Any, kind: Any, p: Any, end: int, row: Any) -> Any:
     """Follow what an EtherType says stands at `p` to an IP header; a type of at most 1500 is the length of an LLC frame."""
     while p <= end:
@@ -137,7 +137,7 @@ def _payload(data: Any, kind: Any, p: Any, end: int, row: Any) -> Any:
     return NOT_IP
 
 
-@compiled
+@callee
 def _gre(data: Any, p: Any, end: int, row: Any) -> Any:
     """Pass a GRE header (RFC 2784 2.1, RFC 2890 2; version 1: RFC 2637 4.1), and ERSPAN's (draft-foschiano-erspan-03 4)."""
     if p + 4 > end:
@@ -165,7 +165,7 @@ def _gre(data: Any, p: Any, end: int, row: Any) -> Any:
     return _payload(data, kind, p, end, row) if kind in (0x0800, 0x86DD, 0x6558, 0x8847, 0x8848) else NOT_IP
 
 
-@compiled
+@callee
 def _gtp(data: Any, p: Any, end: int) -> Any:
     """Pass the header of a GTP-U packet (3GPP TS 29.281 5.1)."""
     if p + 12 > end or data[p] >> 4 != 3 or data[p + 1] != 255:  # version 1, GTP, a user's packet
@@ -183,7 +183,7 @@ def _gtp(data: Any, p: Any, end: int) -> Any:
     return p if p < end and data[p] >> 4 in (4, 6) else NOT_IP
 
 
-@compiled
+@callee
 def _tzsp(data: Any, p: Any, end: int, row: Any) -> Any:
     """Pass the header of a sniffed packet (TZSP 1) and its tags, where it holds an Ethernet frame."""
     if p + 4 > end or data[p] != 1 or data[p + 1] > 1 or _u16(data, p + 2) != 1:
@@ -194,7 +194,7 @@ def _tzsp(data: Any, p: Any, end: int, row: Any) -> Any:
     return _payload(data, 0x6558, p + 1, end, row)
 
 
-@compiled
+@callee
 def _udp(data: Any, p: Any, end: int, row: Any) -> Any:
     """Pass the tunnels that UDP carries, told by their registered destination ports and by what their headers must hold."""
     if p + 16 > end:
@@ -224,7 +224,7 @@ def _udp(data: Any, p: Any, end: int, row: Any) -> Any:
     return NOT_IP
 
 
-@compiled
+@callee
 def _unwrap(data: Any, protocol: Any, p: Any, end: int, row: Any) -> Any:
     """Return the position of the IP header within what an IP header says stands at `p`, or NOT_IP."""
     if protocol == 17:
@@ -240,7 +240,7 @@ def _unwrap(data: Any, protocol: Any, p: Any, end: int, row: Any) -> Any:
 # --- Link layers --------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def _wlan(data: Any, p: Any, end: int, padded: bool, row: Any) -> Any:
     """Pass the header of an IEEE 802.11 data frame (IEEE 802.11 9.2.3) that is neither encrypted nor in pieces."""
     if p + 32 > end or data[p] & 0x0F != 0x08 or data[p] & 0x40 or data[p + 1] & 0x44 or data[p + 22] & 0x0F:
@@ -256,7 +256,7 @@ def _wlan(data: Any, p: Any, end: int, padded: bool, row: Any) -> Any:
     return _payload(data, 0, p, end, row)
 
 
-@compiled
+@callee
 def _radiotap(data: Any, p: Any, end: int, row: Any) -> Any:
     """Pass a radiotap header (radiotap.org): its length, and whether the frame's header is padded to four bytes."""
     if p + 8 > end:
@@ -272,7 +272,7 @@ def _radiotap(data: Any, p: Any, end: int, row: Any) -> Any:
     return _wlan(data, after, end, padded, row)
 
 
-@compiled
+@callee
 def _nflog(data: Any, p: Any, end: int) -> Any:
     """Find the packet among the attributes of a netfilter log message, whose numbers are those of a little-endian host."""
     p += 4
@@ -286,7 +286,7 @@ def _nflog(data: Any, p: Any, end: int) -> Any:
     return NOT_IP
 
 
-@compiled
+@callee
 def _family(data: Any, p: int, end: int) -> bool:
     """Whether four bytes, in either byte order, are the number of an IP address family.
 
@@ -300,7 +300,7 @@ def _family(data: Any, p: int, end: int) -> bool:
     return family in (2, 24, 28, 30, 10, 23)
 
 
-@compiled
+@callee
 def _packet_type(kind: Any) -> int:
     """Return the direction that a cooked header's packet type states (LINKTYPE_LINUX_SLL).
 
@@ -311,7 +311,7 @@ def _packet_type(kind: Any) -> int:
     return DIRECTION_IN if kind <= 3 else DIRECTION_UNKNOWN
 
 
-@compiled
+@callee
 def _link(data: Any, p: Any, end: int, link: int, row: Any) -> Any:
     """Return the position of the IP header, NOT_IP, or NOT_DECODED for a link type that is not understood here.
 
@@ -337,7 +337,7 @@ def _link(data: Any, p: Any, end: int, link: int, row: Any) -> Any:
     return _rare_link(data, p, end, link, row)
 
 
-@compiled
+@callee
 def _rare_link(data: Any, p: Any, end: int, link: int, row: Any) -> Any:
     """The same for link types that few captures have."""
     if link == 258 and p + 40 <= end:  # PKTAP (macOS): length, type of record, link type, interface name, flags
@@ -407,7 +407,7 @@ def _rare_link(data: Any, p: Any, end: int, link: int, row: Any) -> Any:
 # --- IP and TCP ---------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     """Read an IPv4 header (RFC 791 3.1).
 
@@ -450,7 +450,7 @@ def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     return TCP, protocol, transport, stop
 
 
-@compiled
+@callee
 def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     """Read an IPv6 header and its extension headers (RFC 8200 3 and 4); return as `_ipv4` does."""
     if p + 40 > end:
@@ -493,7 +493,7 @@ def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     return TCP, protocol, transport, stop
 
 
-@compiled
+@callee
 def _options(data: Any, p: Any, end: int, row: Any) -> None:
     """Read TCP options (RFC 9293 3.1): MSS, window scale and timestamps (RFC 7323 2.2, 3.2), SACK permitted (RFC 2018 2)."""
     while p < end:
@@ -519,7 +519,7 @@ def _options(data: Any, p: Any, end: int, row: Any) -> None:
         p += size
 
 
-@compiled
+@callee
 def _tcp(data: Any, p: int, end: int, stop: int, base: int, row: Any) -> int:
     """Read a TCP header (RFC 9293 3.1) at `p`; `end` is where the captured bytes end, `stop` where the datagram does."""
     limit = min(end, stop)
@@ -554,7 +554,7 @@ def _tcp(data: Any, p: int, end: int, stop: int, base: int, row: Any) -> int:
     return TCP
 
 
-@compiled
+@callee
 def _frame(data: Any, record: Any, base: int, row: Any) -> Any:
     """Decode one frame into `row`; return TCP where it is a segment, else what it is, or NOT_DECODED."""
     start = record.offset
@@ -589,7 +589,7 @@ def _frame(data: Any, record: Any, base: int, row: Any) -> Any:
     return OTHER
 
 
-@compiled
+@compiled(data=np.uint8, records=RECORD, segments=SEGMENT, tally=np.int64)
 def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, tally: Counts) -> int:
     """Decode frames into segments.
 

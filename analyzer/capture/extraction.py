@@ -21,6 +21,7 @@ from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
 from analyzer.compiled import compiled
 from analyzer.errors import UnusableInput
+from analyzer.schema import SEGMENT
 
 CHECKSUM_WRONG, CHECKSUM_OK, CHECKSUM_UNKNOWN = 0, 1, -1
 TCP = 6
@@ -76,17 +77,14 @@ def checksums(chunk: Chunk, segments: Rows) -> NDArray[np.int8]:
         segments to go counts as wrong: its header does not hold the final destination.
     """
     assert chunk.data is not None
-    rows = segments.view()
-    rows.flags.writeable = False
-    data = chunk.data.view()
-    data.flags.writeable = False
-    return np.asarray(_verify(data, chunk.base, rows), np.int8)
+    verdicts = np.full(len(segments), CHECKSUM_UNKNOWN, np.int8)
+    _verify(chunk.data, chunk.base, np.ascontiguousarray(segments), verdicts)
+    return verdicts
 
 
-@compiled
-def _verify(data: Any, base: int, segments: Any) -> Any:
-    """Return CHECKSUM_* of each segment."""
-    out = np.full(len(segments), CHECKSUM_UNKNOWN, np.int8)
+@compiled(data=np.uint8, segments=SEGMENT, verdicts=np.int8)
+def _verify(data: Any, base: int, segments: Any, verdicts: Any) -> None:
+    """Write CHECKSUM_OK or CHECKSUM_WRONG into `verdicts` for each segment that can be verified."""
     mask = np.uint64(0xFFFF)
     for i in range(len(segments)):
         s = segments[i]
@@ -107,8 +105,7 @@ def _verify(data: Any, base: int, segments: Any) -> Any:
             total += np.uint64(data[end - 1]) << np.uint64(8)
         for _ in range(4):  # end-around carry (RFC 1071 1)
             total = (total & mask) + (total >> np.uint64(16))
-        out[i] = CHECKSUM_OK if total == mask else CHECKSUM_WRONG
-    return out
+        verdicts[i] = CHECKSUM_OK if total == mask else CHECKSUM_WRONG
 
 
 def extract(file: CaptureFile, frames: Sequence[int], target: Path) -> list[int]:

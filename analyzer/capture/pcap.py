@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.capture.records import BATCH, LARGEST_FRAME, RECORD, Bytes, Damage, Rows, Step, largest_frame
-from analyzer.compiled import compiled
+from analyzer.capture.records import BATCH, LARGEST_FRAME, RECORD, Bytes, Counts, Damage, Rows, Step, largest_frame
+from analyzer.compiled import callee, compiled
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN
 
 HEADER = 24
@@ -32,13 +32,13 @@ LINK_TYPE = 0x03FFFFFF  # the bits above say whether and how long a frame check 
 FINE, TOO_LONG = 0, 1
 
 
-@compiled
+@callee
 def _u32(data: Any, p: int, big: bool) -> Any:
     a, b, c, d = np.int64(data[p]), np.int64(data[p + 1]), np.int64(data[p + 2]), np.int64(data[p + 3])
     return (a << 24) | (b << 16) | (c << 8) | d if big else (d << 24) | (c << 16) | (b << 8) | a
 
 
-@compiled
+@callee
 def _walk(
     data: Bytes, position: int, big: bool, unit: int, header: int, minor: int, link: int, largest: int, records: Rows
 ) -> tuple[int, int, int]:
@@ -75,6 +75,24 @@ def _walk(
     return found, position, FINE
 
 
+@compiled(data=np.uint8, records=RECORD, stopped=np.int64)
+def _walked(
+    data: Bytes,
+    position: int,
+    big: bool,
+    unit: int,
+    header: int,
+    minor: int,
+    link: int,
+    largest: int,
+    records: Rows,
+    stopped: Counts,
+) -> int:
+    """Return the first of what `_walk` returns, the others in `stopped`."""
+    found, stopped[0], stopped[1] = _walk(data, position, big, unit, header, minor, link, largest, records)
+    return found
+
+
 class Pcap:
     """Parser of one classic capture file."""
 
@@ -85,6 +103,7 @@ class Pcap:
         self._order = ""
         self._unit = self._header = self._minor = 0
         self._records = np.zeros(BATCH, RECORD)
+        self._stopped = np.zeros(2, np.int64)  # where the last walk ended, and why
 
     def step(self, data: Bytes, position: int) -> Step:
         """Take complete records from `data`, starting at `position`; see `records.Parser`."""
@@ -97,10 +116,11 @@ class Pcap:
             others = ((position, HEADER),)
             position += HEADER
         link = self.link_types[0]
-        found, position, state = _walk(
+        found = _walked(
             data, position, self._order == ">", self._unit, self._header, self._minor, link, largest_frame(link),
-            self._records,
+            self._records, self._stopped,
         )  # fmt: skip
+        position, state = self._stopped.tolist()
         damage = None
         if state == TOO_LONG:
             damage = Damage(position, f"claims more than the {largest_frame(link):,} bytes that a packet can have")

@@ -27,7 +27,7 @@ from analyzer.capture.records import (
     Step,
     largest_frame,
 )
-from analyzer.compiled import compiled
+from analyzer.compiled import callee, compiled
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME
 
 MAGIC = b"\x0a\x0d\x0d\x0a"  # a palindrome: the same in both byte orders
@@ -65,19 +65,19 @@ INTERFACE_ROW = np.dtype(
 )
 
 
-@compiled
+@callee
 def _u16(data: Any, p: int, big: bool) -> Any:
     a, b = np.int64(data[p]), np.int64(data[p + 1])
     return (a << 8) | b if big else (b << 8) | a
 
 
-@compiled
+@callee
 def _u32(data: Any, p: int, big: bool) -> Any:
     a, b, c, d = np.int64(data[p]), np.int64(data[p + 1]), np.int64(data[p + 2]), np.int64(data[p + 3])
     return (a << 24) | (b << 16) | (c << 8) | d if big else (d << 24) | (c << 16) | (b << 8) | a
 
 
-@compiled
+@callee
 def _time(high: int, low: int, interface: Any) -> Any:
     """Return nanoseconds since 1970 (4.2, if_tsresol and if_tsoffset), rounded down; NO_TIME where 64 bits do not hold it."""
     ticks = (np.uint64(high) << np.uint64(32)) | np.uint64(low)
@@ -111,7 +111,7 @@ def _time(high: int, low: int, interface: Any) -> Any:
     return whole * SECOND + np.int64(rest)
 
 
-@compiled
+@callee
 def _options(data: Any, p: int, end: int, big: bool, enhanced: bool, lost: Any) -> int:
     """Read a packet block's options (3.5, 4.3); return the direction they state, add packets lost before it to `lost`."""
     direction = DIRECTION_UNKNOWN
@@ -131,7 +131,7 @@ def _options(data: Any, p: int, end: int, big: bool, enhanced: bool, lost: Any) 
     return direction
 
 
-@compiled
+@callee
 def _walk(
     data: Bytes, position: int, big: bool, interfaces: Rows, count: int, records: Rows, lost: Counts
 ) -> tuple[int, int, int]:
@@ -211,6 +211,15 @@ def _walk(
     return found, position, FINE
 
 
+@compiled(data=np.uint8, interfaces=INTERFACE_ROW, records=RECORD, lost=np.int64, stopped=np.int64)
+def _walked(
+    data: Bytes, position: int, big: bool, interfaces: Rows, count: int, records: Rows, lost: Counts, stopped: Counts
+) -> int:
+    """Return the first of what `_walk` returns, the others in `stopped`."""
+    found, stopped[0], stopped[1] = _walk(data, position, big, interfaces, count, records, lost)
+    return found
+
+
 class Pcapng:
     """Parser of one pcapng file."""
 
@@ -224,6 +233,7 @@ class Pcapng:
         self._section = 0
         self._lost = np.zeros(2, np.int64)  # packets lost by the packets' own options, and whether any said so
         self._records = np.zeros(BATCH, RECORD)
+        self._stopped = np.zeros(2, np.int64)  # where the last walk ended, and why
 
     @property
     def snaplen(self) -> int | None:
@@ -243,11 +253,10 @@ class Pcapng:
         found, state = 0, DESCRIPTION if not self._order else FINE
         while True:
             if self._order:
-                interfaces = self._interfaces.view()
-                interfaces.flags.writeable = False
-                found, position, state = _walk(
-                    data, position, self._order == ">", interfaces, self._count, self._records, self._lost
-                )
+                found = _walked(
+                    data, position, self._order == ">", self._interfaces, self._count, self._records, self._lost, self._stopped,
+                )  # fmt: skip
+                position, state = self._stopped.tolist()
             if state != DESCRIPTION or found:
                 break
             size, damage = self._describe(data, position)

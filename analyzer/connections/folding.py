@@ -111,12 +111,10 @@ def _fold(state: State, segments: Array, streams: Array) -> None:
         raise ValueError("begin_file comes before fold")
     if len(segments) == 0:
         return
-    rows = segments.view()
-    rows.flags.writeable = False
     done = 0
-    while done < len(rows):
+    while done < len(segments):
         done = fold_segments(
-            rows,
+            segments,
             done,
             state.file,
             state.stream_limit,

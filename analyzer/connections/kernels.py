@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.compiled import compiled
+from analyzer.compiled import callee, compiled
 from analyzer.connections.layout import (
+    CONNECTION,
     CONNECTIONS,
     COPY_NS,
     FILE_TUPLES,
+    HOST,
     HOSTS,
     KEYS,
     LETTER_ACK,
@@ -26,38 +28,46 @@ from analyzer.connections.layout import (
     LETTER_SYN,
     LETTER_SYN_ACK,
     LETTER_ZERO_WINDOW,
+    MARK,
     NEXT_STREAM,
     NUMBERED,
     OUT_OF_ORDER_NS,
+    RESET,
     RESETS,
     RESETS_KEPT,
     SEGMENTS,
     SEQUENCE_JUMP,
+    SIDE,
+    SIGHTING,
+    SPAN,
+    STREAM,
     STREAMS,
     TTLS,
+    TUPLE,
     TUPLES,
     UNLISTED,
 )
-from analyzer.schema import ACK, DIRECTION_IN, DIRECTION_OUT, FIN, NO_TIME, RST, SYN
+from analyzer.schema import ACK, DIRECTION_IN, DIRECTION_OUT, FIN, NO_TIME, RST, SEGMENT, SYN
 
 NEW, AGAIN, KEEPALIVE, SILENT = 0, 1, 2, 3  # what a segment is to its direction; SILENT takes no sequence space
 ORIGIN = np.int64(1) << 32  # positions start here, so that they may go below the first number seen
 MIX = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = -1
 NEVER = np.iinfo(np.int64).max
+NUMBER = np.dtype(np.int64)
 
 
 # --- Hashing: open addressing, a slot holds a row number ------------------------------------------------------------
 
 
-@compiled
+@callee
 def mix(h: Any, value: Any) -> Any:
     """Stir one more number into a hash."""
     h = (h ^ np.uint64(value)) * MIX
     return h ^ (h >> np.uint64(29))
 
 
-@compiled
+@callee
 def hash_tuple(hi0: Any, lo0: Any, port0: Any, hi1: Any, lo1: Any, port1: Any) -> Any:
     """Hash of an address pair in one order."""
     ports = (np.uint64(port0) << np.uint64(16)) | np.uint64(port1)
@@ -65,7 +75,7 @@ def hash_tuple(hi0: Any, lo0: Any, port0: Any, hi1: Any, lo1: Any, port1: Any) -
     return mix(h, ports)
 
 
-@compiled
+@compiled(tuples=TUPLE, slots=NUMBER)
 def fill_tuple_slots(tuples: Any, count: int, slots: Any) -> None:
     """Write rows 0 … count-1 of `tuples` into empty `slots` (a power of two of them)."""
     last = np.uint64(len(slots) - 1)
@@ -77,7 +87,7 @@ def fill_tuple_slots(tuples: Any, count: int, slots: Any) -> None:
         slots[slot] = row
 
 
-@compiled
+@compiled(hosts=HOST, slots=NUMBER)
 def fill_host_slots(hosts: Any, count: int, slots: Any) -> None:
     """The same for `hosts`."""
     last = np.uint64(len(slots) - 1)
@@ -88,7 +98,7 @@ def fill_host_slots(hosts: Any, count: int, slots: Any) -> None:
         slots[slot] = row
 
 
-@compiled
+@callee
 def find_host(hi: Any, lo: Any, hosts: Any, slots: Any, counts: Any) -> Any:
     """The row of an address, made when it is new."""
     last = np.uint64(len(slots) - 1)
@@ -110,7 +120,7 @@ def find_host(hi: Any, lo: Any, hosts: Any, slots: Any, counts: Any) -> Any:
     return row
 
 
-@compiled
+@callee
 def sender_end(s: Any) -> int:
     """0 when the segment comes from the smaller (address, port), else 1."""
     if s.src_hi != s.dst_hi:
@@ -120,7 +130,7 @@ def sender_end(s: Any) -> int:
     return 0 if s.sport <= s.dport else 1
 
 
-@compiled
+@callee
 def find_tuple(s: Any, end: int, tuples: Any, slots: Any) -> Any:
     """(slot, row) of the segment's address pair; the row is -1 and the slot free when it is new."""
     if end == 0:
@@ -138,7 +148,7 @@ def find_tuple(s: Any, end: int, tuples: Any, slots: Any) -> Any:
     return slot, np.int64(EMPTY)
 
 
-@compiled
+@callee
 def add_tuple(s: Any, end: int, slot: Any, tuples: Any, slots: Any, counts: Any) -> Any:
     """Make the row of a new address pair and put it into the free slot."""
     row = counts[TUPLES]
@@ -160,7 +170,7 @@ def add_tuple(s: Any, end: int, slot: Any, tuples: Any, slots: Any, counts: Any)
 # --- Wireshark's stream ------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def begins_stream(t: Any, end: int, flags: int, seq: Any, file: int) -> bool:
     """Wireshark's rule (dissect_tcp, tcp_analyze_sequence_number), part 1: does the segment open a stream?
 
@@ -175,7 +185,7 @@ def begins_stream(t: Any, end: int, flags: int, seq: Any, file: int) -> bool:
     return bool(t.has_base1) and t.base1 != seq
 
 
-@compiled
+@callee
 def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool, file: int) -> None:
     """Part 2: the base sequence number of each direction, from which relative numbers are counted."""
     if begins:
@@ -204,7 +214,7 @@ def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool,
 # --- Copies ------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
     """Frame of the first sighting of this packet when this is a copy, else -1 (and it is remembered as a first sighting).
 
@@ -233,13 +243,13 @@ def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
 # --- Sequence numbers --------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def position(near: Any, number: Any) -> Any:
     """The 64-bit position of a 32-bit sequence number: the one nearest to `near` (RFC 9293 3.4)."""
     return near + np.int64(np.int32(np.uint32(number) - np.uint32(near & 0xFFFFFFFF)))
 
 
-@compiled
+@callee
 def clear_side(side: Any) -> None:
     """An end of which nothing is known yet."""
     side.next = 0
@@ -265,14 +275,14 @@ def clear_side(side: Any) -> None:
     side.unseen = False
 
 
-@compiled
+@compiled(sides=SIDE)
 def clear_sides(sides: Any) -> None:
     """The same for all of them."""
     for i in range(len(sides)):
         clear_side(sides[i])
 
 
-@compiled
+@callee
 def open_hole(side: Any, begin: Any, end: Any) -> None:
     """Remember one range that was never seen; of several, the last."""
     if side.hole_end > side.hole and side.acked > side.hole:
@@ -281,7 +291,7 @@ def open_hole(side: Any, begin: Any, end: Any) -> None:
     side.hole_end = end
 
 
-@compiled
+@callee
 def fill_hole(side: Any, begin: Any, end: Any) -> bool:
     """Take [begin, end) out of the hole; whether it touched it."""
     if end <= side.hole or begin >= side.hole_end:
@@ -293,7 +303,7 @@ def fill_hole(side: Any, begin: Any, end: Any) -> bool:
     return True
 
 
-@compiled
+@callee
 def sent(side: Any, s: Any) -> int:
     """Follow what this end has sent; NEW, AGAIN, KEEPALIVE or SILENT. Resets are never followed: their numbers may be forged."""
     flags = s.flags
@@ -348,7 +358,7 @@ def sent(side: Any, s: Any) -> int:
     return AGAIN
 
 
-@compiled
+@callee
 def acknowledged(side: Any, s: Any) -> None:
     """Follow what the other end's segment `s` says it has received from this end."""
     if not side.known:  # RFC 9293 3.4: everything below has been received
@@ -374,7 +384,7 @@ def acknowledged(side: Any, s: Any) -> None:
 # --- Pass 1 ------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@callee
 def begins_connection(c: Any, own: Any, other: Any, flags: int, seq: Any) -> Any:
     """Whether a segment that is no copy opens a new connection on an address pair that had one.
 
@@ -393,7 +403,7 @@ def begins_connection(c: Any, own: Any, other: Any, flags: int, seq: Any) -> Any
     return ended or bool(own.known)
 
 
-@compiled
+@callee
 def clear_connection(c: Any, tuple_row: Any, end: int, s: Any, stream: Any, file: int) -> None:
     """A connection that begins with this segment. The row holds zeros."""
     c.tuple = tuple_row
@@ -414,7 +424,7 @@ def clear_connection(c: Any, tuple_row: Any, end: int, s: Any, stream: Any, file
     c.spoke_last = -1
 
 
-@compiled
+@callee
 def note_time(c: Any, end: int, s: Any) -> None:
     """First and last time, and the longest silence after which both ends spoke again; what follows a reset survives nothing."""
     if s.time != NO_TIME:
@@ -433,7 +443,7 @@ def note_time(c: Any, end: int, s: Any) -> None:
             c.quiet = 0
 
 
-@compiled
+@callee
 def note_words(c: Any, end: int, s: Any, kind: int) -> None:
     """Who spoke last before the first FIN, how much, and whether the end that closed was still spoken to."""
     if kind == NEW and s.length > 0:
@@ -448,7 +458,7 @@ def note_words(c: Any, end: int, s: Any, kind: int) -> None:
         c.fin_from = end
 
 
-@compiled
+@callee
 def note_letter(c: Any, end: int, letter: int) -> None:
     """Append a letter unless this end has it already."""
     code = letter + 8 * end
@@ -458,7 +468,7 @@ def note_letter(c: Any, end: int, letter: int) -> None:
         c.letter_count += 1
 
 
-@compiled
+@callee
 def note_history(c: Any, end: int, s: Any, kind: int, other_fin: bool) -> None:
     """Zeek's letters (TCPSessionAdapter's update_history and update_window)."""
     flags = s.flags
@@ -479,7 +489,7 @@ def note_history(c: Any, end: int, s: Any, kind: int, other_fin: bool) -> None:
         note_letter(c, end, LETTER_ZERO_WINDOW)
 
 
-@compiled
+@callee
 def note_handshake(c: Any, end: int, s: Any, own: Any, other: Any) -> None:
     """Roles, SYN facts and the two handshake round trips; a SYN sent twice measures nothing (Karn, RFC 6298 3)."""
     flags = s.flags
@@ -509,7 +519,7 @@ def note_handshake(c: Any, end: int, s: Any, own: Any, other: Any) -> None:
             c.handshake = True
 
 
-@compiled
+@callee
 def count_ttl(values: Any, numbers: Any, ttl: int) -> None:
     """Space-saving counting: exact up to TTLS different values, then the rarest makes room."""
     rarest = 0
@@ -523,7 +533,7 @@ def count_ttl(values: Any, numbers: Any, ttl: int) -> None:
     numbers[rarest] += 1
 
 
-@compiled
+@callee
 def unfinished_checksum(s: Any) -> Any:
     """Whether the checksum holds only the pseudo-header's sum (RFC 9293 3.1), for the sender's network card to finish.
 
@@ -544,16 +554,14 @@ def unfinished_checksum(s: Any) -> Any:
     return s.checksum == whole or s.checksum == total
 
 
-@compiled
-def unfinished_checksums(segments: Any) -> Any:
-    """The same for many segments."""
-    out = np.empty(len(segments), np.bool_)
+@compiled(segments=SEGMENT, unfinished=np.bool_)
+def unfinished_checksums(segments: Any, unfinished: Any) -> None:
+    """The same for many segments, into `unfinished`."""
     for i in range(len(segments)):
-        out[i] = unfinished_checksum(segments[i])
-    return out
+        unfinished[i] = unfinished_checksum(segments[i])
 
 
-@compiled
+@callee
 def note_host(h: Any, s: Any, first: bool) -> None:
     """The baselines of an address. Only first sightings count, except where frames are counted."""
     h.packets += 1
@@ -578,7 +586,20 @@ def note_host(h: Any, s: Any, first: bool) -> None:
         h.zero_id += s.ip_id == 0
 
 
-@compiled
+@compiled(
+    segments=SEGMENT,
+    tuples=TUPLE,
+    tuple_slots=NUMBER,
+    hosts=HOST,
+    host_slots=NUMBER,
+    connections=CONNECTION,
+    sides=SIDE,
+    resets=RESET,
+    streams=STREAM,
+    sightings=SIGHTING,
+    counts=NUMBER,
+    seen_streams=NUMBER,
+)
 def fold_segments(
     segments: Any,
     begin: int,
@@ -707,7 +728,19 @@ def fold_segments(
 # --- Pass 2 ------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled(
+    segments=SEGMENT,
+    tuples=TUPLE,
+    tuple_slots=NUMBER,
+    span_ends=NUMBER,
+    spans=SPAN,
+    sides=SIDE,
+    streams=STREAM,
+    stream_next=NUMBER,
+    stream_ends=NUMBER,
+    sightings=SIGHTING,
+    marks=MARK,
+)
 def select_segments(
     segments: Any,
     file: int,

@@ -195,11 +195,9 @@ def select(wanted: Wanted, file_number: int, segments: Array) -> Selection:
     """
     if segments.dtype != SEGMENT:
         raise TypeError(f"segments have the dtype {segments.dtype}, not schema.SEGMENT")
-    rows = segments.view()
-    rows.flags.writeable = False
-    marks = np.empty(len(rows), layout.MARK)
+    marks = np.empty(len(segments), layout.MARK)
     count = select_segments(
-        rows,
+        segments,
         file_number,
         wanted.tuples,
         wanted.slots,
@@ -239,7 +237,8 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
     )
     order = np.argsort(marks["connection"], kind="stable")
     code, rows, marks, checks = code[order], rows[order], marks[order], checks[order]
-    rows.flags.writeable = False
+    unfinished = np.empty(len(rows), np.bool_)
+    unfinished_checksums(rows, unfinished)
     has_ack = marks["relative_ack"] >= 0
     directions = np.array([_DIRECTION_CODES[i] for i in range(3)])
     frame = pd.DataFrame(
@@ -270,7 +269,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
             "tsval": integers(rows["tsval"], rows["has_timestamps"]),
             "tsecr": integers(rows["tsecr"], rows["has_timestamps"]),
             "checksum_ok": booleans(checks == 1, checks >= 0),
-            "unfinished_checksum": booleans(unfinished_checksums(rows)),
+            "unfinished_checksum": booleans(unfinished),
             "interface": integers(rows["interface"], rows["interface"] >= 0),
             "vlan": integers(rows["vlan"], rows["vlan"] >= 0),
             "tunnel": strings(_TUNNELS, rows["tunnel"]),

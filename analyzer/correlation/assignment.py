@@ -81,8 +81,12 @@ def assign(pairs: pd.DataFrame, line_time: pd.Series, target_time: pd.Series) ->
     low = np.minimum.accumulate(target[begin[:-1]][::-1])[::-1]  # no later line reaches below this
     high = np.maximum.accumulate(target[begin[1:] - 1] + 1)  # and no earlier one beyond this
     score = pairs["score"].to_numpy(dtype=np.float64)[order]
-    kept = _best(_still(begin), _still(target), _still(score), _still(low), _still(high))
-    return pairs.iloc[np.sort(order[kept])]
+    place = np.concatenate([[0], np.cumsum(high - low + 1)])  # where the choices of each line begin
+    choice = np.full(place[-1], -1, dtype=np.int32)
+    best = np.zeros(high[-1] + 1, dtype=np.float64)
+    kept = np.empty(len(rows), dtype=np.int64)
+    count = _best(begin, target, score, np.ascontiguousarray(low), high, place, choice, best, kept)
+    return pairs.iloc[np.sort(order[kept[:count]])]
 
 
 def _in_order(pairs: pd.DataFrame, name: str, time: pd.Series) -> npt.NDArray[Any]:
@@ -92,26 +96,27 @@ def _in_order(pairs: pd.DataFrame, name: str, time: pd.Series) -> npt.NDArray[An
     return number[np.lexsort((number, time.loc[number].to_numpy(), some["group"].to_numpy()))]
 
 
-def _still(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    out = np.ascontiguousarray(values)
-    out.flags.writeable = False
-    return out
+@compiled(
+    begin=np.int64,
+    target=np.int64,
+    score=np.float64,
+    low=np.int64,
+    high=np.int64,
+    place=np.int64,
+    choice=np.int32,
+    best=np.float64,
+    kept=np.int64,
+)
+def _best(
+    begin: Any, target: Any, score: Any, low: Any, high: Any, place: Any, choice: Any, best: Any, kept: Any
+) -> int:
+    """Write the numbers of the kept pairs into `kept`; return how many.
 
-
-@compiled
-def _best(begin: Any, target: Any, score: Any, low: Any, high: Any) -> Any:
-    """The numbers of the kept pairs. Line i has the pairs begin[i]:begin[i + 1], in order of target, all within low[i]:high[i]; both rise.
-
-    best[j] is the greatest sum of the lines so far with targets below j. Below low[i] nothing changes any more.
+    Line i has the pairs begin[i]:begin[i + 1], in order of target, all within low[i]:high[i]; both rise. choice[place[i] + j - low[i]] is the
+    pair taken at (i, j): -1 neither is taken, -2 target j - 1 is left. best[j] is the greatest sum of the lines so far with targets below j;
+    below low[i] nothing changes any more.
     """
     lines = len(begin) - 1
-    width = high - low + 1
-    place = np.zeros(lines + 1, dtype=np.int64)
-    place[1:] = np.cumsum(width)
-    choice = np.full(
-        place[lines], -1, dtype=np.int32
-    )  # the pair taken at (i, j); -1 neither is taken, -2 target j - 1 is left
-    best = np.zeros(high[lines - 1] + 1, dtype=np.float64)
     filled = low[0]
     for i in range(lines):
         while filled < high[i]:  # targets that no line so far could reach
@@ -132,7 +137,6 @@ def _best(begin: Any, target: Any, score: Any, low: Any, high: Any) -> Any:
                     value, pick = before + score[k], np.int32(k - begin[i])
             best[j] = value
             choice[place[i] + j - low[i]] = pick
-    kept = np.empty(lines, dtype=np.int64)
     count, j = 0, high[lines - 1]
     for i in range(lines - 1, -1, -1):
         j = min(j, high[i])
@@ -145,4 +149,4 @@ def _best(begin: Any, target: Any, score: Any, low: Any, high: Any) -> Any:
             kept[count] = begin[i] + pick
             count += 1
             j -= 1
-    return kept[:count]
+    return count
