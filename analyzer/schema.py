@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,9 +108,14 @@ class Table:
     row: str
     columns: Mapping[str, Column] = field(default_factory=dict)
 
+    @cached_property
+    def dtypes(self) -> dict[str, Any]:
+        """The columns' dtypes as objects: pandas takes long to read their names."""
+        return {name: pd.api.types.pandas_dtype(c.dtype) for name, c in self.columns.items()}
+
     def empty(self) -> pd.DataFrame:
         """Return the table without rows, every column in its dtype."""
-        return pd.DataFrame({name: pd.Series(dtype=c.dtype) for name, c in self.columns.items()})
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in self.dtypes.items()})
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return `frame` in this table's column order and dtypes, absent columns filled with NA, the index renumbered.
@@ -119,13 +125,15 @@ class Table:
         unknown = [name for name in frame.columns if name not in self.columns]
         if unknown:
             raise KeyError(f"{self.name} has no column {', '.join(map(repr, unknown))}")
+        frame = frame.reset_index(drop=True)
         out = {}
-        for name, column in self.columns.items():
-            if name in frame.columns:
-                out[name] = frame[name].reset_index(drop=True).astype(column.dtype)
+        for name, dtype in self.dtypes.items():
+            if name not in frame.columns:
+                out[name] = pd.Series(pd.NA, index=frame.index, dtype=dtype)
             else:
-                out[name] = pd.Series(pd.NA, index=range(len(frame))).astype(column.dtype)
-        return pd.DataFrame(out, index=range(len(frame)))
+                values = frame[name]
+                out[name] = values if values.dtype == dtype else values.astype(dtype)
+        return pd.DataFrame(out, index=frame.index)
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """Return the table with these rows, as `conform` does; values are taken as they are, whatever pandas would make of them."""

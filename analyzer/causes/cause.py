@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import reduce
+from operator import and_, or_
+from typing import Literal, cast
 
 import pandas as pd
+from pandas.arrays import BooleanArray
 
 Origin = Literal["sender", "peer", "path", "none"]
 Test = Callable[[pd.DataFrame], "pd.Series[bool]"]
+_BOOLEAN = pd.BooleanDtype()
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class Cause:
 
 def known(condition: pd.Series[bool], seen: pd.Series[bool]) -> pd.Series[bool]:
     """Return the condition where `seen` is true, NA elsewhere."""
-    return condition.astype("boolean").mask(~seen.astype("boolean").fillna(False))
+    out = _nullable(condition).copy()
+    out[~_nullable(seen).to_numpy(dtype=bool, na_value=False)] = pd.NA
+    return pd.Series(out, index=condition.index)
 
 
 def shaking_hands(e: pd.DataFrame) -> pd.Series[bool]:
@@ -126,15 +132,15 @@ def goodbye_said(e: pd.DataFrame) -> pd.Series[bool]:
 
 def all_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:
     """Return the Kleene AND of nullable conditions: False wins over NA."""
-    out = conditions[0].astype("boolean")
-    for condition in conditions[1:]:
-        out = out & condition.astype("boolean")
-    return out
+    return pd.Series(reduce(and_, map(_nullable, conditions)), index=conditions[0].index)
 
 
 def any_of(*conditions: pd.Series[bool]) -> pd.Series[bool]:
     """Return the Kleene OR of nullable conditions: True wins over NA."""
-    out = conditions[0].astype("boolean")
-    for condition in conditions[1:]:
-        out = out | condition.astype("boolean")
-    return out
+    return pd.Series(reduce(or_, map(_nullable, conditions)), index=conditions[0].index)
+
+
+def _nullable(condition: pd.Series[bool]) -> BooleanArray:
+    """Return the values alone: a Series around each step would cost more than the step."""
+    values = condition.array
+    return values if isinstance(values, BooleanArray) else cast(BooleanArray, condition.astype(_BOOLEAN).array)

@@ -30,6 +30,7 @@ SILENCE_NS = (
     3 * layout.SECOND
 )  # a first retransmission this long before the end of the capture has had time to be answered
 SILENCE_TIMES = 2  # … or this many retransmissions
+SENT_BITS = 6  # what an end can be seen to send, see zeek.Seen
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def read_ends(state: State) -> Ends:
     known = np.where(syn_ack, 1 - connections["syn_ack_from"], known).astype(np.int8)
     endpoint0 = tuples["host0"].astype(np.int64) << 16 | tuples["port0"]
     endpoint1 = tuples["host1"].astype(np.int64) << 16 | tuples["port1"]
-    _, numbers = np.unique(np.concatenate([endpoint0, endpoint1]), return_inverse=True)
+    numbers, _ = pd.factorize(np.concatenate([endpoint0, endpoint1]))
     served = np.unique(state.settled.paths["server"] << 16 | state.settled.paths["port"])
     end = client_ends(
         numbers[:count],
@@ -236,13 +237,12 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
 
     names = list(state.files.values())
     numbers = np.array(list(state.files), np.int64)
-    letters = list(map(zeek.history, c["history"].tolist(), c["letter_count"].tolist(), ends.client_end.tolist()))
-    states = list(map(zeek.conn_state, _seen(client), _seen(server), letters))
+    history, states = _in_zeeks_words(ends)
     both_syns = (client["syn_timestamps"] >= 0) & (server["syn_timestamps"] >= 0)
     frame = pd.DataFrame(
         {
             "connection": integers(state.first_connection + c["number"]),
-            "point": pd.Series([state.point] * count, dtype="string"),
+            "point": strings([state.point], np.zeros(count)),
             "capture": strings(names, np.searchsorted(numbers, c["first_file"])),
             "stream": integers(c["stream"], c["stream"] >= 0),
             "client_ip": strings(texts, ends.client_host),
@@ -256,8 +256,8 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
             "first_frame": integers(c["first_frame"]),
             "last_file": integers(c["last_file"]),
             "last_frame": integers(c["last_frame"]),
-            "conn_state": pd.Series(states, dtype="string"),
-            "history": pd.Series(letters, dtype="string"),
+            "conn_state": states,
+            "history": history,
             "handshake": booleans(c["handshake"]),
             "syn_frames": integers(client["syns"]),
             "client_isn": integers(client["isn"], client["isn_known"]),
@@ -289,12 +289,33 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
     return CONNECTIONS.conform(frame)
 
 
-def _seen(side: Array) -> list[zeek.Seen]:
-    """What each end was seen to send, in Zeek's terms; ends that sent the same share one object."""
+def _in_zeeks_words(ends: Ends) -> tuple[pd.Series, pd.Series]:
+    """Zeek's `history` and `conn_state`, found once for connections that are alike: most have one of a few histories."""
+    c = ends.connections
+    which, histories = pd.factorize(np.ascontiguousarray(c["history"]))
+    numbers = [c["letter_count"], ends.client_end, _sent(ends.client), _sent(ends.server)]
+    alike = which.astype(np.int64)
+    for number, bits in zip(numbers, (5, 1, SENT_BITS, SENT_BITS), strict=True):
+        alike = alike << bits | number
+    code, kinds = pd.factorize(alike)
+    letters, states = [], []
+    for kind in kinds.tolist():
+        client, server = (kind >> place & (1 << SENT_BITS) - 1 for place in (SENT_BITS, 0))
+        kind >>= 2 * SENT_BITS
+        letters.append(zeek.history(int(histories[kind >> 6]), kind >> 1 & 31, kind & 1))
+        states.append(zeek.conn_state(_seen(client), _seen(server), letters[-1]))
+    return strings(letters, code), strings(states, code)
+
+
+def _sent(side: Array) -> Array:
+    """What each end was seen to send, as the bits of `_seen`."""
     columns = [side["packets"], side["syns"], side["syn_acks"], side["fin"], side["resets"], payload(side)]
-    code = sum((column > 0).astype(np.int64) << bit for bit, column in enumerate(columns))
-    kinds = [zeek.Seen(*(bool(kind >> bit & 1) for bit in range(len(columns)))) for kind in range(1 << len(columns))]
-    return [kinds[kind] for kind in np.asarray(code).tolist()]
+    return np.asarray(sum((column > 0).astype(np.int64) << bit for bit, column in enumerate(columns)))
+
+
+def _seen(bits: int) -> zeek.Seen:
+    """The same in Zeek's terms."""
+    return zeek.Seen(*(bool(bits >> bit & 1) for bit in range(SENT_BITS)))
 
 
 def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
@@ -304,7 +325,7 @@ def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
     names, numbers = list(state.files.values()), np.array(list(state.files), np.int64)
     frame = pd.DataFrame(
         {
-            "point": pd.Series([state.point] * len(r), dtype="string"),
+            "point": strings([state.point], np.zeros(len(r))),
             "capture": strings(names, np.searchsorted(numbers, r["file"])),
             "frame": integers(r["frame"]),
             "stream": integers(r["stream"], r["stream"] >= 0),

@@ -50,7 +50,7 @@ def times(nanoseconds: Array) -> pd.Series:
 
 def strings(choices: Sequence[str | None], codes: Array) -> pd.Series:
     """string: `choices` by code."""
-    return pd.Series(np.array([*choices, None], object)[codes.astype(np.int64)], dtype="string")
+    return pd.Series(pd.array([*choices, None], dtype="string").take(codes.astype(np.int64)))
 
 
 def address_text(hi: int, lo: int) -> str:

@@ -244,7 +244,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
     frame = pd.DataFrame(
         {
             "connection": integers(marks["connection"]),
-            "point": pd.Series([wanted.point] * len(rows), dtype="string"),
+            "point": strings([wanted.point], np.zeros(len(rows))),
             "capture": strings(names, code),
             "frame": integers(rows["frame"]),
             "stream": integers(marks["stream"], marks["stream"] >= 0),

@@ -47,7 +47,7 @@ def hosts_table(point: str, hosts: Array, texts: list[str], connections: pd.Data
     settled = seconds(hosts["rtt_min"], hosts["as_client"] + hosts["as_server"] > 0).where(hosts["rtt_min"] != NEVER)
     frame = pd.DataFrame(
         {
-            "point": pd.Series([point] * len(hosts), dtype="string"),
+            "point": strings([point], np.zeros(len(hosts))),
             "ip": ip,
             "packets": integers(hosts["packets"]),
             "as_client": _counted(connections["client_ip"], ip) + hosts["as_client"],
@@ -133,7 +133,7 @@ def traffic_table(point: str, minutes: Array, texts: list[str]) -> pd.DataFrame:
     minutes = minutes[order]
     frame = pd.DataFrame(
         {
-            "point": pd.Series([point] * len(minutes), dtype="string"),
+            "point": strings([point], np.zeros(len(minutes))),
             "minute": times(minutes["minute"] * MINUTE),
             **_paths(minutes, texts),
             **{name: integers(minutes[name]) for name in COUNTS},

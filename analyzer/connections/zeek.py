@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 
 from analyzer.connections.layout import LETTERS
 
@@ -41,7 +40,6 @@ class Seen:
     payload: bool = False
 
 
-@lru_cache(maxsize=1 << 16)  # most connections of a capture have one of a few histories
 def history(codes: int, count: int, client_end: int) -> str:
     """The letters in order of their first occurrence, once per direction; upper case from the client.
 
@@ -77,7 +75,6 @@ def end_state(own: Seen, other: Seen, is_client: bool) -> End:
     return End.ESTABLISHED if own.syn_ack or own.syn else End.PARTIAL
 
 
-@lru_cache(maxsize=1 << 16)
 def conn_state(client: Seen, server: Seen, letters: str) -> str:
     """Zeek's conn_state (base/protocols/conn/main.zeek): S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH."""
     c = end_state(client, server, True)

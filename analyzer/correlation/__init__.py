@@ -58,6 +58,8 @@ def correlate(
 
     A line is tied to at most one ending of each capture point; an ending can have several lines.
     """
+    if log_lines.empty:
+        return Correlation(MATCHES.empty(), CLOCKS.empty(), UNMATCHED_LOG_LINES.empty(), LOG_REMARKS.empty())
     wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
     lines = prepare_lines(log_lines, wire)
     boots = boot_clocks(lines, wire)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from analyzer import schema
 from analyzer.causes import all_causes
-from analyzer.causes.cause import Cause, Origin, Sign
+from analyzer.causes.cause import Cause, Origin, Sign, Test
 from analyzer.causes.origins import ORIGIN_SIGNS
 from analyzer.diagnosis.evidence import evidence
 from analyzer.diagnosis.hypothesis import Hypothesis
@@ -45,6 +45,8 @@ MARK_TO_NAME = 5
 OUT = -1000
 # Alternatives less likely than this are not listed.
 LIST_FROM = 0.005
+
+_BOOLEAN = pd.BooleanDtype()
 
 
 def hypotheses() -> tuple[Hypothesis, ...]:
@@ -80,9 +82,14 @@ def _evaluate(
     counted: list[npt.NDArray[np.int64]] = []
     scores: list[npt.NDArray[np.float64]] = []
     notices: list[Notice] = []
+    kind = endings["kind"].to_numpy(dtype=object)
+    known: dict[Test, npt.NDArray[np.int8]] = {}  # the signs of an origin are those of many pairs
     for pair in hypotheses():
         try:
-            outcomes = np.stack([_outcome(sign, endings) for sign in pair.signs], axis=1)
+            for sign in pair.signs:
+                if sign.test not in known:
+                    known[sign.test] = _outcome(sign, endings)
+            outcomes = np.stack([known[sign.test] for sign in pair.signs], axis=1)
         except Exception as error:  # a crashing cause costs its finding, never the report
             sentence = say(
                 "It could not be judged and is left out ({error}).", error=f"{type(error).__name__}: {error}"
@@ -93,8 +100,7 @@ def _evaluate(
         score = pair.cause.prior[pair.origin] + weights.sum(axis=1) / TEMPERATURE
         needed = np.array([sign.needed for sign in pair.signs])
         score[((outcomes == 0) & needed).any(axis=1)] = OUT
-        possible = endings["kind"].isin(pair.cause.kinds) & ((endings["kind"] == "reset") == (pair.origin != "none"))
-        score[~possible.to_numpy(dtype=bool)] = OUT
+        score[~np.isin(kind, pair.cause.kinds) | ((kind == "reset") != (pair.origin != "none"))] = OUT
         pairs.append(pair)
         held.append(outcomes)
         counted.append(weights)
@@ -103,9 +109,8 @@ def _evaluate(
 
 
 def _outcome(sign: Sign, endings: pd.DataFrame) -> npt.NDArray[np.int8]:
-    return np.asarray(
-        sign.test(endings).astype("boolean").astype("Int8").fillna(-1).to_numpy(dtype=np.int8), dtype=np.int8
-    )
+    """Return 1 where a sign holds, 0 where it does not, -1 where that cannot be known."""
+    return np.asarray(sign.test(endings).astype(_BOOLEAN).to_numpy(dtype=np.int8, na_value=-1), np.int8)
 
 
 def _weights(signs: tuple[Sign, ...], outcomes: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:

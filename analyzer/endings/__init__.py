@@ -91,7 +91,8 @@ def _host_ttls(hosts: pd.DataFrame) -> dict[str, int | None]:
 
 def _local_hosts(hosts: pd.DataFrame) -> dict[str, bool | None]:
     """Return address -> whether its segments start at the capturing host; None where frames have no direction."""
-    return {h.ip: None if not h.frames_in and not h.frames_out else not h.frames_in for h in schema.rows(hosts)}
+    came, went = hosts["frames_in"].fillna(0) > 0, hosts["frames_out"].fillna(0) > 0
+    return {ip: None if not (i or o) else not i for ip, i, o in zip(hosts["ip"], came, went, strict=True)}
 
 
 def _number(value: Any) -> float | None:

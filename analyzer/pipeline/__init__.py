@@ -7,6 +7,7 @@ Never here: the stages' own work, printing, exit codes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
@@ -91,6 +92,9 @@ def analyze(
     UsageError
         The request contradicts itself.
     """
+    beside = ThreadPoolExecutor(1)  # to ask tshark for its version takes a while
+    ran_on = beside.submit(versions, dissect)
+    beside.shutdown(wait=False)
     span = span_of(around, since, until)
     points, left_out = points_of(captures, at, span)
     zone = None if log_timezone is None else zone_of(log_timezone)
@@ -165,7 +169,7 @@ def analyze(
         ),
         causes=cause_pages(),
         settings={
-            **versions(),
+            **ran_on.result(),
             "points": {p: [f.name for f in files] for p, files in points.items()},
             "log_sources": log_sources,
         },

@@ -84,13 +84,13 @@ def _tshark_version(tshark: Path) -> str:
     return dissection.tshark_version(tshark)
 
 
-def versions() -> dict[str, Any]:
-    """Return the versions that a result depends on; tshark is None where it was not found."""
+def versions(dissected: bool) -> dict[str, Any]:
+    """Return the versions that a result depends on; tshark is None where it was not found or not asked for."""
     try:
         own = version("pcapreport")
     except PackageNotFoundError:
         own = "unknown"
-    tshark = dissection.find_tshark()
+    tshark = dissection.find_tshark() if dissected else None
     return {
         "pcapreport": own,
         "python": platform.python_version(),
