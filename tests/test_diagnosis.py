@@ -77,12 +77,16 @@ def test_a_bare_answer_with_the_same_ttl_names_nobody_and_asks_for_the_other_cap
     assert "tcpdump" in finding.next_capture
 
 
-@pytest.mark.parametrize(("since", "who"), [(2.0, "server"), (45.0, "undetermined"), (None, "undetermined")])
+@pytest.mark.parametrize(
+    ("since", "both", "who"),
+    [(14.9, False, "server"), (15.0, False, "undetermined"), (None, False, "undetermined"),
+     (0.9, True, "server"), (1.0, True, "undetermined"), (0.9, None, "server"), (2.0, None, "undetermined")],
+)  # fmt: skip
 def test_a_bare_answer_after_the_hosts_own_fin_is_its_own_while_every_device_remembers(
-    since: float | None, who: str
+    since: float | None, both: bool | None, who: str
 ) -> None:
-    closed = {"sender_fin": True, "since_sender_fin": since, "stage": "closing", "sender_fin_to_peer_data": since}
-    assert judge(**BARE | closed).reset_by == who
+    closed = {"sender_fin": True, "peer_fin": both, "since_sender_fin": since, "stage": "closing"}
+    assert judge(**BARE | closed | {"sender_fin_to_peer_data": since}).reset_by == who
 
 
 def test_a_refusal_seen_from_afar_names_nobody_whatever_its_ttl_was_before() -> None:

@@ -35,8 +35,6 @@ CAUSE = Cause(
              source="Weaver, Sommer, Paxson 2009; lab case forged_reset"),
         Sign("odd_sequence", "its sequence number is {seq_delta:+d} from the next one of {sender}",
              lambda e: all_of(e["seq_delta"] != 0, ~e["answers_trigger"]), 4, 0, source="DATA_SEQ_RST, RST_SEQ_CHANGE (Weaver, Sommer, Paxson 2009)"),
-        Sign("went_on", "{sender} went on sending after its supposed reset, as if nothing had happened",
-             lambda e: any_of(e["data_after_reset"]), 6, -2, source="RST_SEQ_DATA (Weaver, Sommer, Paxson 2009)"),
         Sign("victim_answered", "the other end's later reset answers a packet: the victim's own, a consequence",
              lambda e: known(e["other_reset_frame"].notna(), e["copies"].notna()), 3, 0, source="Weaver, Sommer, Paxson 2009; lab case forged_reset",
              cites=("frame", "other_reset_frame")),

@@ -15,9 +15,11 @@ from analyzer.causes.cause import Origin, Sign, all_of, any_of, known
 # A capture at the host itself, or at both ends with complete cover, is proof; the weight is beyond every cap.
 PROOF = 60
 
-# Seconds for which every known device remembers a connection after a FIN (Palo Alto: 30 s; netfilter: 60 s; Cisco ASA: 600 s).
-# Until then it passes on what follows, and the answer comes from the host that closed.
-FORGOTTEN_AFTER_FIN = 30.0
+# Seconds for which a device remembers a closed connection, by the shortest default that a vendor documents. Until then it passes on what
+# follows, and the answer comes from the host that closed. After one FIN (netfilter 60 s, Palo Alto and FortiGate 120 s, Cisco ASA 600 s) the
+# limit is Palo Alto's shorter one for both, since the other FIN may be missing in the capture; after both, FortiGate's `tcp-timewait-timer`.
+FORGOTTEN_AFTER_FIN = 15.0
+FORGOTTEN_AFTER_BOTH = 1.0
 
 
 def _left_its_host(e: pd.DataFrame) -> pd.Series[bool]:
@@ -52,8 +54,9 @@ def _stamps_missing(e: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _closed_just_before(e: pd.DataFrame) -> pd.Series[bool]:
-    """True where that end's own FIN preceded, and no device is known that would have forgotten the connection since."""
-    return all_of(e["sender_fin"], e["since_sender_fin"] < FORGOTTEN_AFTER_FIN)
+    """True where that end's own FIN preceded, so shortly that no device forgets the connection by its documented default."""
+    soon = all_of(~e["peer_fin"], e["since_sender_fin"] < FORGOTTEN_AFTER_FIN)
+    return all_of(e["sender_fin"], any_of(soon, e["since_sender_fin"] < FORGOTTEN_AFTER_BOTH))
 
 
 def _on_loopback(e: pd.DataFrame) -> pd.Series[bool]:
@@ -71,7 +74,7 @@ _TTL = "its TTL {ttl} is {ttl_delta:+d} from the usual {ttl_usual} of {sender}"
 _FAST = "it came {trigger_delay} after the packet it answers; the way to {sender} and back takes {rtt_usual}"
 _AFTER = "genuine payload of {sender} followed its supposed reset"
 _LIVE = "it carries the marks of the live socket of {sender}: next sequence number, open window, continuing timestamps or IP ID"
-_CLOSED = "{sender} had itself closed, {since_sender_fin} before: no known device forgets a connection that soon"
+_CLOSED = "{sender} had itself closed, {since_sender_fin} before: no device whose default timers are documented forgets a closed connection that soon"
 _STAMPS = (
     "it poses as the socket's own reset, but its timestamp is missing or stands still, or it breaks the count of IP IDs"
 )
@@ -85,7 +88,7 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
              source="lab cases stale_pool, postgres_client_abort (both ends)", group="place"),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], 10, 0, source="Linux tcp_send_active_reset"),
         Sign("closed_just_before", _CLOSED, _closed_just_before, 6, 0,
-             source="nf_conntrack close_wait 60 s; Palo Alto session timeout after FIN 30 s", cites=("frame",)),
+             source="nf_conntrack close_wait 60 s; Palo Alto TCP time wait 15 s; FortiOS tcp-timewait-timer 1 s"),
         Sign("data_after_reset", _AFTER, lambda e: e["data_after_reset"], -10, 0, source="RST_SEQ_DATA (Weaver et al. 2009)"),
         Sign("stamps_missing", _STAMPS, _stamps_missing, -4, 0,
              source="Linux tcp_send_active_reset carries the socket's options; lab case forged_reset"),
