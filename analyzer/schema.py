@@ -531,6 +531,10 @@ ENDINGS = _table(
     # what the logs say of it (correlation), by the event vocabulary of LOG_LINES
     client_log_events=_c("string", "events of the log lines written by the client's side and tied to it, comma-separated; null without such lines"),
     server_log_events=_c("string", "events of the log lines written by the server's side and tied to it, comma-separated; null without such lines"),
+    other_log_events=_c("string", "events of the log lines tied to it that neither side is known to have written (a firewall, connection tracking), "
+                                  "comma-separated; null without such lines"),
+    kernel_sent=_c("boolean", "the trace of the kernel of the apparent sender's host says that it sent this reset; null without such a line"),
+    kernel_reason=_c("string", "why, as that kernel says (LOG_LINES.reason)"),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -553,6 +557,7 @@ EVENTS: Mapping[str, str] = {
     "crash": "the writer, or a process of it, died",
     "out_of_memory": "memory ran out",
     "started": "the writer is starting or ready",
+    "port_in_use": "the writer could not listen: another socket has the address and port (EADDRINUSE, 98, 48, 10048)",
     "opened": "a connection was accepted: gives process id and address",
     "authenticated": "a connection was authorised: gives process id, user, database",
     "closed": "a connection ended, as its writer saw it: gives process id and address",
@@ -587,6 +592,7 @@ LOG_LINES = _table(
     proves=_c("string", "what the line proves, one sentence; what it cannot tell belongs here too"),
     verified=_c("string", "how well the wording is known: 'lab', 'source', 'docs', 'third_party' or 'unverified', the best first"),
     writer=_c("string", "'server', 'client' or 'unknown': which end of the connection writes such a line"),
+    reason=_c("string", "why the writer's kernel sent a reset, as Linux 6.10 and later say it: 'NO_SOCKET', 'TCP_ABORT_ON_CLOSE' …; null otherwise"),
     pid=_c("Int64", "process id of the writer's worker for this connection"),
     session=_c("string", "session id, where the format has one"),
     client_ip=_c("string", "client address the line names, or its process named earlier"),

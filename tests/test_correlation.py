@@ -524,3 +524,50 @@ def test_a_wording_that_nobody_verified_weighs_less() -> None:
         return float(world.correlate(offsets={"pg.log": 0.0}).matches["coincidence"].iloc[0])
 
     assert chance("unverified") > chance("source")
+
+
+def refused(*ports: int) -> World:
+    """Refusals of these ports of the server, a second apart, from 10 s on."""
+    world = World()
+    for n, port in enumerate(ports):
+        world.connection(40000 + n, 10.0 + n, 10.0 + n, reset=10.0 + n, by="server")
+        for row in (world.connections[-1], world.endings[-1]):
+            row["server_port"] = port
+        world.endings[-1]["stage"] = "syn"
+        world.resets[-1]["sport"] = port
+    return world
+
+
+def explained(world: World) -> list[str]:
+    return [m.ending for m in world.correlate().matches.itertuples() if m.event == "port_in_use"]
+
+
+def test_a_port_that_was_in_use_explains_the_refusals_around_it() -> None:
+    world = refused(5432, 80, 5432, 5432)
+    world.line(9.0, "port_in_use", server_port=5432)
+    assert explained(world) == ["r1", "r3", "r4"]
+    match = world.correlate().matches.iloc[0]
+    assert (match["tie"], match["lag"]) == ("host", -1.0)
+    assert match["coincidence"] < 0.05
+    assert "could not listen on port 5432" in match["tie_sentence"]
+    world.line(11.5, "started")
+    assert explained(world) == ["r1"]
+
+
+def test_a_service_that_names_no_port_is_the_only_one_that_refuses_or_none() -> None:
+    one, two = refused(5432, 5432), refused(5432, 80)
+    for world in (one, two):
+        world.line(9.0, "port_in_use")
+    assert explained(one) == ["r1", "r2"]
+    assert explained(two) == []
+
+
+def test_a_port_in_use_explains_no_established_connection_and_no_refusal_long_after() -> None:
+    world = three()
+    world.line(5.0, "port_in_use", server_port=5432)
+    assert explained(world) == []
+    world = refused(5432)
+    world.line(-700.0, "port_in_use", server_port=5432)
+    world.line(80.0, "port_in_use", server_port=5432)
+    world.line(9.0, "port_in_use", server_port=5433)
+    assert explained(world) == []

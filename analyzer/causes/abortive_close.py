@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says, known, shaking_hands
 
 
 def _will_not_wait(e: pd.DataFrame) -> pd.Series[bool]:
@@ -59,6 +59,7 @@ CAUSE = Cause(
                  all_of(e["apparent_sender"] == "client", e["server_log_events"].str.contains("reset_received")),
                  all_of(e["apparent_sender"] == "server", e["client_log_events"].str.contains("reset_received"))),
              2, source="the writer's own words", cites_logs=True),
+        kernel_says("TCP_STATE", "TCP_ABORT_ON_LINGER", "TCP_ABORT_ON_DATA", "TCP_DISCONNECT_WITH_DATA"),
     ),
     prior={"sender": 0},
     emitter={"sender": "socket"},

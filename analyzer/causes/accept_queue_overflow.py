@@ -1,6 +1,6 @@
 """The server's kernel had no room for one more finished handshake."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says
 
 CAUSE = Cause(
     id="accept_queue_overflow",
@@ -41,6 +41,7 @@ CAUSE = Cause(
              source="Linux tcp_conn_request drops SYNs too; lab case accept_queue_overflow"),
         Sign("silence_before", "a silence of {idle_gap} came before: a queue overflows at once, not after a pause", lambda e: e["idle_gap"] >= 30.0,
              -8, 0, source="lab case stale_pool"),
+        kernel_says("TCP_FLAGS", "INVALID_SYN", "NO_SOCKET"),
     ),
     prior={"sender": -2, "none": -2},
     emitter={"sender": "kernel", "none": "unknown"},

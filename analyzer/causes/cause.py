@@ -1,6 +1,6 @@
 """What a cause is: a list of signs, and the prose that makes it useful.
 
-Lives here: `Cause`, `Sign`, `Origin` and the helpers that signs are made of (`all_of`, `any_of`, `known`, `connected`, `log_says` …).
+Lives here: `Cause`, `Sign`, `Origin` and the helpers that signs are made of (`all_of`, `any_of`, `known`, `connected`, `log_says`, `kernel_says` …).
 Never here: a particular cause (one file each, beside this one), or any summing of weights (diagnosis.py).
 """
 
@@ -34,6 +34,7 @@ class Sign:
     needed   when it fails, the hypothesis is out of the question; when it is NA, it stays possible
     cites    ENDINGS columns that hold the frames which show it
     cites_logs  the log lines tied to the ending show it
+    log_events  of these, only those that say one of these events; empty: all
     """
 
     id: str
@@ -46,6 +47,7 @@ class Sign:
     needed: bool = False
     cites: tuple[str, ...] = ("frame",)
     cites_logs: bool = False
+    log_events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,15 @@ def log_says(
         ((by_client, client), (by_server, server)) if side == "sender" else ((by_client, server), (by_server, client))
     )
     return any_of(*(known(says, says.notna() & who) for who, says in pairs))
+
+
+def kernel_says(*reasons: str) -> Sign:
+    """Return the sign that the trace of the sender's kernel gives one of these reasons; without any, that a kernel's reason speaks against."""
+    return Sign(
+        "kernel_reason", "the kernel of {sender} says in its trace why it sent it: {kernel_reason}",
+        lambda e: known(e["kernel_reason"].isin(reasons), e["kernel_reason"].notna()),
+        8 if reasons else 0, -12, source="Linux include/net/rstreason.h, tracepoint tcp:tcp_send_reset", cites_logs=True, log_events=("reset_sent",),
+    )  # fmt: skip
 
 
 def died_talking(e: pd.DataFrame) -> pd.Series[bool]:

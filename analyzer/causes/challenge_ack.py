@@ -1,6 +1,6 @@
 """A reset or a SYN that does not fit exactly is answered with a question."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says
 
 CAUSE = Cause(
     id="challenge_ack",
@@ -29,6 +29,7 @@ CAUSE = Cause(
         Sign("survived", "the reset had no effect: the end that received it asked back and went on", lambda e: all_of(e["ineffective"],
              e["challenged"]),
              4, 0, source="RFC 5961 3.2"),
+        kernel_says("TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"),
     ),
     prior={"sender": -1},
     emitter={"sender": "kernel"},

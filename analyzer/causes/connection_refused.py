@@ -1,6 +1,6 @@
 """Nothing listens where the SYN arrived: the host's kernel answers it with a reset."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says, log_says
 
 CAUSE = Cause(
     id="connection_refused",
@@ -27,6 +27,9 @@ CAUSE = Cause(
              lambda e: ~e["port_accepts"], 2, -2, source="RFC 9293 3.10.7.1; lab case no_listener"),
         Sign("log_refused", "the client's log says that the connection was refused",
              lambda e: e["client_log_events"].str.contains("refused"), 2, source="the writer's own words", cites_logs=True),
+        Sign("port_in_use", "a log of the server's side says around that time that a port was in use already, so that it could not listen",
+             lambda e: log_says(e, "server", "port_in_use"), 4, source="the writer's own words", cites_logs=True, log_events=("port_in_use",)),
+        kernel_says("NO_SOCKET"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

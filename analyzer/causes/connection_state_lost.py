@@ -1,6 +1,6 @@
 """The one who answered did not know the connection any more."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says, shaking_hands
 
 CAUSE = Cause(
     id="connection_state_lost",
@@ -36,6 +36,7 @@ CAUSE = Cause(
         Sign("after_reset", "an earlier reset at another capture point had already ended the connection",
              lambda e: e["later_elsewhere"], 6, 0,
              source="Weaver, Sommer, Paxson 2009; lab case forged_reset: the victim answers with a reset of its own"),
+        kernel_says("NO_SOCKET", "TCP_FLAGS"),
     ),
     prior={"sender": -2, "path": -7},
     emitter={"sender": "kernel", "path": "device"},

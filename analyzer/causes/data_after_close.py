@@ -1,6 +1,6 @@
 """One side had closed; the other went on talking and was answered with a reset."""
 
-from analyzer.causes.cause import Cause, Sign, known
+from analyzer.causes.cause import Cause, Sign, kernel_says, known
 
 CAUSE = Cause(
     id="data_after_close",
@@ -29,6 +29,7 @@ CAUSE = Cause(
         Sign("announced", "the server had said why it was "
                           "leaving", lambda e: known(e["server_goodbye"].notna(), e["application"].notna()), -4,
              source="server_timeout explains more"),
+        kernel_says("TCP_TIMEWAIT_SOCKET", "TCP_ABORT_ON_DATA", "NO_SOCKET"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

@@ -1,6 +1,6 @@
 """A packet filter answers in the name of the host it protects."""
 
-from analyzer.causes.cause import Cause, Sign
+from analyzer.causes.cause import Cause, Sign, kernel_says
 
 CAUSE = Cause(
     id="firewall_reject",
@@ -34,6 +34,10 @@ CAUSE = Cause(
              lambda e: e["port_accepts"], 2, -1, source="Linux nf_send_reset; lab case firewall_reject"),
         Sign("sender_closed", "{sender} had closed its side before: its own kernel answers late data like this",
              lambda e: e["sender_fin"], -12, source="RFC 9293 3.10.7.4; lab case data_after_close"),
+        Sign("firewall_log", "a firewall's log says that one of its rules, whose name speaks of dropping or rejecting, saw a packet of it",
+             lambda e: e["other_log_events"].str.contains("rejected"), 8, source="iptables-extensions(8), LOG: the prefix is the administrator's",
+             cites_logs=True, log_events=("rejected",)),
+        kernel_says(),
     ),
     prior={"path": -2, "sender": -8, "peer": -14},
     emitter={"path": "device", "sender": "host_filter", "peer": "host_filter"},

@@ -1,6 +1,6 @@
 """A SYN-ACK is answered with a reset: the initiator never meant to connect."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says
 
 CAUSE = Cause(
     id="half_open_probe",
@@ -18,6 +18,7 @@ CAUSE = Cause(
              14, source="RFC 9293 3.10.7.1; lab case half_open_scan", needed=True, cites=("trigger_frame", "frame")),
         Sign("client", "it carries the initiator's address", lambda e: e["apparent_sender"] == "client", 2,
              source="RFC 9293 3.10.7.1; lab case half_open_scan", needed=True),
+        kernel_says("NO_SOCKET", "TCP_INVALID_ACK_SEQUENCE", "TCP_FLAGS"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

@@ -1,6 +1,6 @@
 """A monitor completes the handshake and hangs up at once."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says
 
 CAUSE = Cause(
     id="health_probe",
@@ -25,6 +25,7 @@ CAUSE = Cause(
         Sign("periodic", "they come every {probe_period}, with a variation of {probe_variation:.2f}",
              lambda e: e["probe_variation"] < 0.1, 8, -2, source="lab case health_probe", group="series"),
         Sign("not_an_answer", "it answers no packet of the server", lambda e: ~e["answers_trigger"], 2, -6, source="Linux tcp_send_active_reset"),
+        kernel_says("TCP_STATE", "TCP_ABORT_ON_CLOSE", "NO_SOCKET", "TCP_TIMEWAIT_SOCKET"),
     ),
     prior={"sender": -2},
     emitter={"sender": "socket"},

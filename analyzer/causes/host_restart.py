@@ -1,6 +1,6 @@
 """The machine came back without any memory of its connections."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, connected
+from analyzer.causes.cause import Cause, Sign, all_of, connected, kernel_says
 
 CAUSE = Cause(
     id="host_restart",
@@ -32,6 +32,7 @@ CAUSE = Cause(
              source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle"),
         Sign("others_live", "other connections of the same port lived on", lambda e: all_of(e["lived_together"] >= 2, e["same_moment"] == 0), -4, 0,
              source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle"),
+        kernel_says("NO_SOCKET", "TCP_FLAGS"),
     ),
     prior={"sender": -5},
     emitter={"sender": "kernel"},

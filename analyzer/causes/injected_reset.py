@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says, known, shaking_hands
 
 
 def _in_use(e: pd.DataFrame) -> pd.Series[bool]:
@@ -42,6 +42,7 @@ CAUSE = Cause(
              source="RFC 9293 3.10.7.4; lab case data_after_close"),
         Sign("handshake", "it met the handshake: refusing and rejecting look like this", lambda e: shaking_hands(e), -6,
              source="Linux nf_send_reset; lab case firewall_reject"),
+        kernel_says(),
     ),
     prior={"path": -8},
     emitter={"path": "device"},

@@ -1,6 +1,6 @@
 """The server's keep-alive timer and the client's next request crossed on the wire."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, goodbye_said
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, goodbye_said, kernel_says
 
 # A request that leaves this soon after the FIN may have been on its way inside the sending host.
 AT_ONCE = 0.05  # s
@@ -41,6 +41,7 @@ CAUSE = Cause(
              source="RFC 9293 3.10.7.4; lab case data_after_close"),
         Sign("announced", "the server had said why it was leaving", goodbye_said, -6,
              source="server_timeout explains more"),
+        kernel_says("TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NO_SOCKET", "TCP_FLAGS"),
     ),
     prior={"sender": -3},
     emitter={"sender": "kernel"},

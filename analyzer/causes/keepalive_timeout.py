@@ -1,6 +1,6 @@
 """Keepalive probes went unanswered until their sender gave up."""
 
-from analyzer.causes.cause import Cause, Sign
+from analyzer.causes.cause import Cause, Sign, kernel_says
 
 CAUSE = Cause(
     id="keepalive_timeout",
@@ -26,6 +26,7 @@ CAUSE = Cause(
         Sign("log_timeout", "the log of that side says that the connection timed out",
              lambda e: (e["server_log_events"].where(e["apparent_sender"] == "server", e["client_log_events"])).str.contains("timed_out"),
              4, 0, source="the writer's own words", cites_logs=True),
+        kernel_says("TCP_KEEPALIVE_TIMEOUT"),
     ),
     prior={"sender": 0},
     emitter={"sender": "kernel"},

@@ -1,6 +1,6 @@
 """A packet passed the NAT without being translated, or the NAT's table said something else."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says, known
 
 CAUSE = Cause(
     id="nat_state_mismatch",
@@ -35,6 +35,7 @@ CAUSE = Cause(
         Sign("other_side_unaware", "the other end went on sending", lambda e: e["peer_data_after"], 3, 0,
              source="lab cases nat_client_first, nat_server_first"),
         Sign("closed", "{sender} had closed before", lambda e: all_of(e["sender_fin"]), -12, source="RFC 9293 3.10.7.4; lab case data_after_close"),
+        kernel_says("NO_SOCKET", "TCP_FLAGS", "TCP_INVALID_ACK_SEQUENCE"),
     ),
     prior={"sender": -8, "path": -9},
     emitter={"sender": "kernel", "path": "device"},

@@ -59,12 +59,19 @@ def _closed_just_before(e: pd.DataFrame) -> pd.Series[bool]:
     return all_of(e["sender_fin"], any_of(soon, e["since_sender_fin"] < FORGOTTEN_AFTER_BOTH))
 
 
+def _traced(e: pd.DataFrame) -> pd.Series[bool]:
+    """True where the kernel of the host with that address sent it; unknown where the frame comes from elsewhere than that end's others:
+    an address that a router lends to its clients is the router's as well."""
+    return known(e["kernel_sent"], (e["ttl_delta"].abs() < 2).fillna(True))
+
+
 def _on_loopback(e: pd.DataFrame) -> pd.Series[bool]:
     """True where the reset never crossed a wire: it stands on the loopback interface of the host that received it."""
     return known(e["loopback"], e["loopback"].notna())
 
 
 _LOOP = "it stands on the loopback interface of {peer}: it never crossed a wire"
+_TRACED = "the kernel of {sender} says in its trace that it sent this reset"
 _LEFT = "the reset leaves the host whose address it carries ({sender})"
 _ROUTER = (
     "the capturing machine made it: it goes out without having come in, or its checksum is not finished, "
@@ -86,6 +93,8 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
     "sender": (
         Sign("left_its_host", _LEFT, _left_its_host, PROOF // 2, -PROOF // 2,
              source="lab cases stale_pool, postgres_client_abort (both ends)", group="place"),
+        Sign("kernel_sent", _TRACED, _traced, PROOF // 2, 0,
+             source="Linux tracepoint tcp:tcp_send_reset; the lab's own witness", group="place", cites_logs=True, log_events=("reset_sent",)),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], 10, 0, source="Linux tcp_send_active_reset"),
         Sign("closed_just_before", _CLOSED, _closed_just_before, 6, 0,
              source="nf_conntrack close_wait 60 s; Palo Alto TCP time wait 15 s; FortiOS tcp-timewait-timer 1 s"),
@@ -98,6 +107,8 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
              PROOF // 2, 0, source="lab case stale_pool (both ends)", group="place"),
         Sign("left_its_host", _LEFT, _left_its_host, -PROOF // 2, 0,
              source="lab cases stale_pool, postgres_client_abort (both ends)", group="place"),
+        Sign("kernel_sent", _TRACED, _traced, -PROOF // 2, 0,
+             source="Linux tracepoint tcp:tcp_send_reset; the lab's own witness", group="place", cites_logs=True, log_events=("reset_sent",)),
         Sign("started_here", _ROUTER, _started_at_router, PROOF, 0, source="lab case stale_pool_any", group="place"),
         Sign("ttl_differs", _TTL, _ttl_far, 14, 0, source="Clayton, Murdoch, Watson 2006; lab case forged_reset", group="ttl"),
         Sign("ttl_one_fresher", _TTL, _ttl_near, 3, 0,
@@ -114,6 +125,8 @@ ORIGIN_SIGNS: dict[Origin, tuple[Sign, ...]] = {
     "peer": (
         Sign("on_loopback", _LOOP, _on_loopback, PROOF // 2, -20,
              source="REJECT in netfilter's OUTPUT chain; lab case own_firewall_reject", group="place"),
+        Sign("kernel_sent", _TRACED, _traced, -PROOF // 2, 0,
+             source="Linux tracepoint tcp:tcp_send_reset; the lab's own witness", group="place", cites_logs=True, log_events=("reset_sent",)),
         Sign("left_its_host", _LEFT, _left_its_host, -PROOF // 2, 0,
              source="lab cases stale_pool, postgres_client_abort (both ends)", group="place"),
         Sign("live_socket", _LIVE, lambda e: e["live_socket"], -10, 0, source="Linux tcp_send_active_reset"),

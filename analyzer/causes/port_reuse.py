@@ -1,6 +1,6 @@
 """A new connection met the remains of an old one with the same four numbers."""
 
-from analyzer.causes.cause import Cause, Sign, all_of
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says
 
 CAUSE = Cause(
     id="port_reuse",
@@ -26,6 +26,7 @@ CAUSE = Cause(
              lambda e: e["same_ports_ended"] == "well", 8, -10, source="RFC 9293 3.6.1; lab case port_reuse"),
         Sign("recent", "that was {since_same_ports} before: within two maximum segment lifetimes", lambda e: e["since_same_ports"] <= 240.0, 2, -6,
              source="RFC 9293 3.6.1: 60 to 240 s"),
+        kernel_says("TCP_INVALID_ACK_SEQUENCE", "NO_SOCKET"),
     ),
     prior={"sender": -2},
     emitter={"sender": "kernel"},

@@ -1,6 +1,6 @@
 """A proxy passed on what had happened on its other side."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, known
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says, known
 
 CAUSE = Cause(
     id="relayed_reset",
@@ -27,6 +27,7 @@ CAUSE = Cause(
         Sign("own_decision", "it answers no packet: the decision was taken on that host", lambda e: ~e["answers_trigger"], 3, -6,
              source="Linux tcp_send_active_reset"),
         Sign("no_fin", "{sender} had not closed before", lambda e: all_of(~e["sender_fin"]), 1, -4, source="lab case haproxy_relayed_reset"),
+        kernel_says("TCP_STATE", "TCP_ABORT_ON_CLOSE"),
     ),
     prior={"sender": -12},
     emitter={"sender": "socket"},

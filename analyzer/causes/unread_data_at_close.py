@@ -1,6 +1,6 @@
 """A program closed, or died, while bytes it had not read lay in its socket."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, known, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, kernel_says, known, shaking_hands
 
 CAUSE = Cause(
     id="unread_data_at_close",
@@ -42,6 +42,7 @@ CAUSE = Cause(
              lambda e: all_of(e["apparent_sender"] == "server", e["since_sender_data"] <= 0.05), 4, 0, source="RFC 2525 2.17: answer, then reset"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="Linux tcp_keepalive_timer; lab case keepalive_failure"),
+        kernel_says("TCP_ABORT_ON_CLOSE"),
     ),
     prior={"sender": 0},
     emitter={"sender": "socket"},

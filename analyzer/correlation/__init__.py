@@ -1,8 +1,8 @@
 """ENDINGS x LOG_LINES -> MATCHES, clock offsets, and what is left over.
 
 Lives here: `correlate`, the order of its steps, and `Correlation`. Which event can belong to which ending is in rules.py, the clocks in
-clocks.py, fit.py and boot.py, ties by name in ties.py, by host and time in nearest.py (scoring.py, assignment.py), what is left over in
-leftovers.py and remarks.py.
+clocks.py, fit.py and boot.py, ties by name in ties.py, by host and time in nearest.py (scoring.py, assignment.py), lines about a service
+in services.py, what a kernel says to have sent in senders.py, what is left over in leftovers.py and remarks.py.
 Never here: reading logs or captures, or what a match says about the cause.
 """
 
@@ -17,6 +17,7 @@ from analyzer.correlation.boot import boot_clocks, with_boot_clocks
 from analyzer.correlation.clocks import estimate_clocks
 from analyzer.correlation.leftovers import unmatched_lines
 from analyzer.correlation.remarks import remarks
+from analyzer.correlation.senders import traced
 from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
 from analyzer.correlation.wire import SECOND, Wire, prepare_lines
 from analyzer.schema import CLOCKS, LOG_REMARKS, MATCHES, UNMATCHED_LOG_LINES
@@ -26,12 +27,14 @@ __all__ = ["Correlation", "correlate", "named_ends", "spoken_of"]
 
 @dataclass(frozen=True)
 class Correlation:
-    """The tables MATCHES, CLOCKS, UNMATCHED_LOG_LINES and LOG_REMARKS."""
+    """The tables MATCHES, CLOCKS, UNMATCHED_LOG_LINES and LOG_REMARKS; and `traced`, the endings whose reset a kernel says to have sent
+    (ending, source, line, reason)."""
 
     matches: pd.DataFrame
     clocks: pd.DataFrame
     unmatched: pd.DataFrame
     remarks: pd.DataFrame
+    traced: pd.DataFrame
 
 
 def correlate(
@@ -73,4 +76,5 @@ def correlate(
         CLOCKS.conform(clocks),
         UNMATCHED_LOG_LINES.conform(unmatched[list(UNMATCHED_LOG_LINES.columns)]),
         LOG_REMARKS.conform(remarks(lines, matches, unmatched, wire)),
+        traced(lines, matches, wire, alone=set(boots.loc[boots["support"] < 2, "source"]) - set(offsets or {})),
     )

@@ -60,8 +60,10 @@ RULES: dict[str, Rule] = {
     "out_of_memory": Rule(ANY, precedes=True),
     "rejected": Rule(ANY, precedes=True, alone={TOWARD: 0.0, AWAY: 0.0, SILENCE: -3.0}),
     "protocol_error": Rule(ANY, precedes=True),
+    "port_in_use": Rule(_RESET, precedes=True),
     "closed": Rule(ANY),
 }
+SERVICES = ("port_in_use",)  # about a service: one line may explain many refusals
 SPEAKING = tuple(event for event, rule in RULES.items() if rule.speaks)
 ALONE = tuple(event for event, rule in RULES.items() if rule.alone)
 # A SYN that is answered with a reset is a refusal, and to nobody "connection reset by peer" (Linux, tcp_reset: SYN_SENT -> ECONNREFUSED).

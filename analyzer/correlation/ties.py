@@ -1,7 +1,8 @@
 """Lines -> endings: by connection, by process, by host, by time.
 
 Lives here: `tie_lines`, and the ties by name. A line that names its connection, or whose process does (in another line, or towards the
-client in BackendKeyData), is tied to that connection's life and to nothing else. Lines that name less are tied in nearest.py.
+client in BackendKeyData), is tied to that connection's life and to nothing else. Lines that name less are tied in nearest.py, lines about
+a service in services.py.
 Never here: what remains (leftovers.py).
 """
 
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from analyzer.correlation.nearest import OUTBURST, by_host_and_time
-from analyzer.correlation.rules import QUIET, RULES, SPEAKING
+from analyzer.correlation.rules import QUIET, RULES, SERVICES, SPEAKING
 from analyzer.correlation.scoring import by_name
+from analyzer.correlation.services import by_service
 from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, TUPLE, Wire
 from analyzer.language import Sentence, say
 
@@ -39,12 +41,15 @@ def tie_lines(lines: pd.DataFrame, wire: Wire) -> tuple[pd.DataFrame, pd.DataFra
         "clock_chance": "float64",
     }
     timed = timed.assign(row=timed.index).astype(plain).join(rules, on="event")
+    of_service = timed["event"].isin(SERVICES)
+    services = by_service(timed[of_service], wire, lines)
+    timed = timed[~of_service]
     named = _by_connection(timed[timed["has_end"]], wire, lines)
     rest = timed[~timed["has_end"]]
     served = _by_process(rest, wire)
     named = pd.concat([part for part in (named, served) if len(part)] or [named], ignore_index=True)
     nearest, doubtful = by_host_and_time(rest[~rest["row"].isin(served["row"])], wire, named, lines)
-    found = pd.concat([part for part in (named, nearest) if len(part)] or [named], ignore_index=True)[COLUMNS]
+    found = pd.concat([part for part in (named, nearest, services) if len(part)] or [named], ignore_index=True)[COLUMNS]
     out = found.join(lines[["source", "line", "event", "writer", "time"]], on="row")
     out["time"] = pd.to_datetime(out["time"].astype("int64"), utc=True)
     out["lag"] = out["lag"].astype(float) / SECOND

@@ -33,8 +33,10 @@ class Wire:
     lives      one row per connection and point (a second one for the server's end where roles are guessed): point, connection, ip, port, began
                (its first packets are captured), first, accepted (the handshake was over), last, client_fin, server_fin, ending (null where
                it ended well)
-    resets     one row per reset frame: point, connection, ending, t, from_client (it carries the client's address), and the addresses
-    endings    ending, kind, point, connection, the addresses, stage, backend_pid, lossless and `t`
+    resets     one row per reset frame: point, connection, ending, t, src, sport, seq, from_client (it carries the client's address), and
+               the addresses
+    endings    ending, kind, point, connection, the addresses, stage, backend_pid, lossless, `t`, and sender_ip and sender_port, which
+               the reset carries
     spans      first and last moment seen, by point
     point      the point whose clock is the measure
     addresses  every address in the capture
@@ -74,6 +76,11 @@ class Wire:
             point = str(connections["point"].iloc[0])
         ended = endings[["ending", "kind", "point", "connection", *TUPLE, "stage", "backend_pid", "lossless"]].copy()
         ended["t"] = nanoseconds(endings["time"])
+        by_client = endings["apparent_sender"] == "client"
+        for name in ("ip", "port"):
+            ended[f"sender_{name}"] = endings[f"client_{name}"].where(
+                by_client.fillna(False), endings[f"server_{name}"]
+            )
         known = connections.assign(ending=_ending_of(connections, ended, seen).astype("string"))
         spans = pd.DataFrame(
             {"point": coverage["point"], "first": nanoseconds(coverage["first"]), "last": nanoseconds(coverage["last"])}
@@ -153,13 +160,13 @@ def _lives(connections: pd.DataFrame) -> pd.DataFrame:
 
 
 def _resets(reset_frames: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
-    resets = reset_frames[["point", "connection", "src", "sport"]].assign(t=nanoseconds(reset_frames["time"]))
+    resets = reset_frames[["point", "connection", "src", "sport", "seq"]].assign(t=nanoseconds(reset_frames["time"]))
     resets = resets[resets["t"] != NO_TIME].merge(
         connections[["point", "connection", "ending", *TUPLE]], on=["point", "connection"]
     )
     same = (resets["src"] == resets["client_ip"]) & (resets["sport"] == resets["client_port"])
     resets["from_client"] = same.fillna(False).astype(bool)
-    return resets.drop(columns=["src", "sport"]).astype({"connection": "int64"}).sort_values("t", ignore_index=True)
+    return resets.astype({"connection": "int64"}).sort_values("t", ignore_index=True)
 
 
 def prepare_lines(log_lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:

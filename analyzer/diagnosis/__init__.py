@@ -142,8 +142,10 @@ def _who(origin: Origin, apparent_sender: str) -> str:
     return {"sender": apparent_sender, "peer": other, "path": "middlebox", "none": "undetermined"}[origin]
 
 
-def _proof(ending: Any, who: str) -> str | None:
-    """Return what makes the answer proof: the house rule's list, without the kernel's trace."""
+def _proof(ending: Any, who: str, device: int) -> str | None:
+    """Return what makes the answer proof: the house rule's list. `device` is the strongest mark of a device, in decibans: a kernel that
+    sent a reset of its own right then is no proof where the frame looks like another's.
+    """
     if who == "middlebox":
         if ending.absent_at_sender is True and ending.at_peer is True and ending.lossless is not False:
             return say("both ends")
@@ -161,6 +163,8 @@ def _proof(ending: Any, who: str) -> str | None:
             and ending.sender_is_local is True
         ):
             return say("outgoing at its host")
+        if ending.kernel_sent is True and device < MARK_TO_NAME:
+            return say("kernel trace")
     return None
 
 
@@ -196,7 +200,7 @@ def _findings(
     judged = schema.rows(endings[list(_READ)])
     for position, ending in enumerate(judged):
         who, origin = _most_likely(of_origin, position, ending.apparent_sender or "")
-        proof = _proof(ending, who) if ending.kind == "reset" else None
+        proof = _proof(ending, who, int(marks["path"][position])) if ending.kind == "reset" else None
         cap = CAP_PROOF if proof else CAP_INFERENCE
         sure = cap if proof else min(float(of_origin[origin][position]), cap)
         backed = support[position][origins == origin].max()
@@ -249,6 +253,7 @@ _READ = (
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
     "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger", "sender_fin", "client_log_events", "server_log_events",
+    "kernel_sent",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ Lives here: filling in the sentences, and the bound on how many are kept. Never 
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -77,9 +77,11 @@ def evidence(
     Of many endings that are alike (chosen pair, other pair, server) the first IN_FULL have every sign; the rest have the STRONGEST
     signs of the chosen pair, or a scan of 20,000 ports would say the same half a million times.
     """
-    lines: dict[str, list[tuple[str, int]]] = {}
-    for ending, source, line in zip(matches["ending"], matches["source"], matches["line"], strict=True):
-        lines.setdefault(ending, []).append((source, int(line)))
+    lines: dict[str, list[tuple[str, int, str]]] = {}
+    for ending, source, line, event in zip(
+        *(matches[name] for name in ("ending", "source", "line", "event")), strict=True
+    ):
+        lines.setdefault(ending, []).append((source, int(line), event))
     others = probability.copy()
     others[np.arange(len(best)), best] = -1.0
     second = others.argmax(axis=1)
@@ -111,6 +113,13 @@ def evidence(
     return schema.EVIDENCE.of([row[3] for row in rows])
 
 
+def _cited(sign: Sign, lines: Iterable[tuple[str, int, str]]) -> list[tuple[str, int]]:
+    """Return the (source, line) of an ending's lines that show this sign."""
+    if not sign.cites_logs:
+        return []
+    return [(source, line) for source, line, event in lines if not sign.log_events or event in sign.log_events]
+
+
 def _strongest(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Return which signs (columns) of each ending (rows) are among the STRONGEST that counted, the earlier one of equals."""
     order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :STRONGEST]
@@ -128,7 +137,7 @@ def _shown(
     outcomes: npt.NDArray[np.int8],
     weights: npt.NDArray[np.int64],
     facts: _Facts,
-    lines: Mapping[str, list[tuple[str, int]]],
+    lines: Mapping[str, list[tuple[str, int, str]]],
 ) -> list[tuple[int, int, int, dict[str, Any]]]:
     """Return one sign's rows of EVIDENCE for these endings, each behind the key by which it is sorted."""
     sentence = _Filled(sign.says)
@@ -155,7 +164,7 @@ def _shown(
             "weight": weight,
             "sentence": sentence(values),
             "frames": [(capture, frame) for frame in frames if frame is not None],
-            "log_lines": lines.get(ending, []) if sign.cites_logs and outcome == 1 else [],
+            "log_lines": _cited(sign, lines.get(ending, ())) if outcome == 1 else [],
         }
         out.append((position, rank, place, row))
     return out

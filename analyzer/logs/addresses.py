@@ -29,6 +29,12 @@ _LOCAL = re.compile(
 _QUOTED = re.compile(r'server at "([^"]{1,255})"(?: \(([^)]{2,45})\))?, port (\d{1,5})')
 
 
+# A port to listen on, without an address or with "any".
+_LISTENER = re.compile(
+    r"(?:(?<![\w.])(?:\*|0\.0\.0\.0|\[::\]|::)['\"]?(?:, |:)|\btcp[46]? {0,2}:|\bport[ =:]{1,3}\"?)(\d{1,5})(?![\d.])"
+)
+
+
 @dataclass(frozen=True)
 class Ends:
     """The ends of a connection, as far as they are named."""
@@ -41,14 +47,14 @@ class Ends:
 
 @lru_cache(maxsize=4096)
 def address(text: str | None) -> str | None:
-    """The address in the form the tables use: no brackets, no zone, IPv4 as IPv4. None for a name, or for nothing."""
+    """The address in the form the tables use: no brackets, no zone, IPv4 as IPv4. None for a name, for nothing, and for "any" (0.0.0.0)."""
     if not text:
         return None
     try:
         parsed = ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
         return None
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return None if parsed.is_unspecified else str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def ends_named(text: str, writer: Writer) -> tuple[Ends, Writer]:
@@ -77,10 +83,19 @@ def ends_named(text: str, writer: Writer) -> tuple[Ends, Writer]:
     return Ends(), writer
 
 
+def listening_port(text: str) -> int | None:
+    """The port that a line names without a host's address: `:8080`, `*:8080`, `[::]:8080`, `('0.0.0.0', 8080)`."""
+    found = _LISTENER.search(text)
+    return _port(found[1]) if found else None
+
+
 def two_ends(
     local: tuple[str | None, int | None], remote: tuple[str | None, int | None], writer: Writer
 ) -> tuple[Ends, Writer]:
-    """Which of two ends is the server, and which of them the writer is, whose end is `local`: the lower port is the server's."""
+    """Which of two ends is the server, and which of them the writer is, whose end is `local`: the lower port is the server's, and so is
+    a socket that has no other end."""
+    if writer == "unknown" and local[1] is not None and remote == (None, None):
+        writer = "server"
     if writer == "unknown" and local[1] is not None and remote[1] is not None and local[1] != remote[1]:
         writer = "client" if local[1] > remote[1] else "server"
     if writer == "server":
@@ -89,4 +104,4 @@ def two_ends(
 
 
 def _port(text: str) -> int | None:
-    return int(text) if int(text) < 65536 else None
+    return int(text) if 0 < int(text) < 65536 else None

@@ -25,6 +25,7 @@ ERROR_SENTENCES = {
     "aborted_locally": "the writer's own stack gave the connection up; nothing says that a reset arrived",
     "timed_out": "no answer came; nothing says that a reset arrived",
     "refused": "a reset answered the writer's SYN",
+    "port_in_use": "another socket has that address and port, so the program does not listen there, and may be why others are refused",
     "connect_failed": "whether it was refused or nobody answered is not told",
     "unreachable": "the network said that there is no way to the peer",
     "unexpected_end": "the stream ended early",
@@ -48,8 +49,8 @@ class Message:
     id        unique within the format; translations of one text share it
     event     one of `schema.EVENTS`, or BY_ERROR
     pattern   regular expression; named groups among client_ip, client_port, server_ip, server_port, server_name (a host or an
-              address), pid, session, user, database, error; or local_ip, local_port, remote_ip, remote_port (the writer's own end and the
-              other one), or source_ip, source_port, destination_ip, destination_port (of a packet that an onlooker saw): which of the two
+              address), pid, session, user, database, error, reason; or local_ip, local_port, remote_ip, remote_port (the writer's own end and
+              the other one), or source_ip, source_port, destination_ip, destination_port (of a packet that an onlooker saw): which of the two
               is the server is then read from the ports
     literals  texts of at least four bytes; at least one stands wherever the pattern matches, as it does in the pattern: they are
               looked for first; a newline is the end of the entry's line

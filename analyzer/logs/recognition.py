@@ -17,7 +17,7 @@ from html import escape
 from typing import Any
 
 from analyzer.logs import encodings, formats, timestamps
-from analyzer.logs.addresses import Ends, address, ends_named, two_ends
+from analyzer.logs.addresses import Ends, address, ends_named, listening_port, two_ends
 from analyzer.logs.clock import settle
 from analyzer.logs.error_texts import error_event
 from analyzer.logs.log_format import BY_ERROR, ERROR_SENTENCES, Head, LogFormat, Message
@@ -181,6 +181,7 @@ def _read(
                 | _head_fields(head, message, first)
                 | common
                 | _named(message, match, head, None if log_format.anchored else flat)
+                | (_listener(match, flat) if event == "port_in_use" else {})
                 for message, event, match in found.values()
             ]
         if head.exclusive:
@@ -222,7 +223,7 @@ def _head_fields(head: Head, message: Message, first: Line) -> dict[str, Any]:
 def _named(message: Message, match: re.Match[str], head: Head, text: str | None) -> dict[str, Any]:
     """What the message names, and its head; where neither names an end, any ends in `text`."""
     group = {name: value for name, value in match.groupdict().items() if value}
-    out: dict[str, Any] = {name: group[name] for name in ("user", "database", "session") if name in group}
+    out: dict[str, Any] = {name: group[name] for name in ("user", "database", "session", "reason") if name in group}
     if "pid" in group:
         out |= {"pid": int(group["pid"]), "session": None}  # the line is about another process than its writer
     ends = _ends(message, group, head)
@@ -243,6 +244,14 @@ def _named(message: Message, match: re.Match[str], head: Head, text: str | None)
     return out
 
 
+def _listener(match: re.Match[str], text: str) -> dict[str, Any]:
+    """What a line names that speaks of no connection, but of the port where a server wanted to listen."""
+    group = match.groupdict()
+    ip, port = address(group.get("server_ip")), _port(group.get("server_port")) or listening_port(text)
+    nobody = {"client_ip": None, "client_port": None, "writer": "server"}
+    return nobody | {"server_ip": ip, "server_port": port, "address_basis": "line" if ip or port else None}
+
+
 def _ends(message: Message, group: Mapping[str, str], head: Head) -> Ends:
     server, server_port = _end(group, "server")
     server = server or address(group.get("server_name"))
@@ -259,4 +268,4 @@ def _end(group: Mapping[str, str], name: str) -> tuple[str | None, int | None]:
 
 
 def _port(text: str | None) -> int | None:
-    return int(text) if text and int(text) < 65536 else None
+    return int(text) if text and 0 < int(text) < 65536 else None

@@ -123,10 +123,10 @@ def analyze(
         sightings=sightings,
         reference_point=str(coverage["point"].iloc[0]),
     )
-    judged, matches, remarks, sightings, legs = renumber(
-        settle(judged, correlation.spoken_of(tied.matches)), tied.matches, tied.remarks, sightings, legs
+    judged, matches, remarks, traced, sightings, legs = renumber(
+        settle(judged, correlation.spoken_of(tied.matches)), tied.matches, tied.remarks, tied.traced, sightings, legs
     )
-    judged = with_logs(judged, matches)
+    judged = with_logs(judged, matches, traced)
 
     evidence, findings, crashed = diagnosis.diagnose(judged, matches)
     findings = with_next_log(findings, matches, tied.unmatched)

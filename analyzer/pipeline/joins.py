@@ -48,13 +48,19 @@ def with_words(judged: pd.DataFrame, facts: pd.DataFrame | None) -> pd.DataFrame
     return schema.ENDINGS.conform(judged.drop(columns=added).merge(facts[["ending", *added]], on="ending", how="left"))
 
 
-def with_logs(judged: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
-    """Return ENDINGS with the events that each side's log tells of it."""
+def with_logs(judged: pd.DataFrame, matches: pd.DataFrame, traced: pd.DataFrame) -> pd.DataFrame:
+    """Return ENDINGS with the events that each side's log tells of it, and what the sender's kernel says (`traced`: ending, reason)."""
     out = judged.copy()
     trusted = matches[matches["coincidence"] < AS_GOOD_AS_CHANCE]
-    for side in ("client", "server"):
-        events = trusted[trusted["writer"] == side].groupby("ending")["event"].agg(lambda e: ",".join(sorted(set(e))))
-        out[f"{side}_log_events"] = out["ending"].map(events).astype("string")
+    for writer, column in (
+        ("client", "client_log_events"),
+        ("server", "server_log_events"),
+        ("unknown", "other_log_events"),
+    ):
+        events = trusted[trusted["writer"] == writer].groupby("ending")["event"].agg(lambda e: ",".join(sorted(set(e))))
+        out[column] = out["ending"].map(events).astype("string")
+    out["kernel_sent"] = pd.Series(True, index=out.index, dtype="boolean").where(out["ending"].isin(traced["ending"]))
+    out["kernel_reason"] = out["ending"].map(traced.set_index("ending")["reason"]).astype("string")
     return schema.ENDINGS.conform(out)
 
 

@@ -56,6 +56,7 @@ def _of_error(entry: dict[str, Any]) -> list[Message]:
     return out
 
 
+_BIND = {"writer": "server", "client_port": None, "server_ip": None}
 _STAMPED = "2024-05-01 12:00:00,123 ERROR app: "
 _TIME = "2024-05-01T12:00:00.123Z"
 SAMPLES = (
@@ -72,6 +73,34 @@ SAMPLES = (
         "reset_received",
         "2024-05-01T12:00:00Z",
         {"pid": 4711, "client_ip": "192.0.2.10", "client_port": 51234},
+    ),
+    Sample(  # what programs say that cannot listen: HAProxy, Apache, Go, Java
+        "2024-05-01T12:00:00.123Z web1 haproxy[18165]: [ALERT]    (18165) : Binding [h.cfg:6] for frontend f: cannot bind socket (Address already in use) for [0.0.0.0:19001]",
+        "EADDRINUSE",
+        "port_in_use",
+        _TIME,
+        _BIND | {"server_port": 19001},
+    ),
+    Sample(
+        "2024-05-01T12:00:00.123Z web1 apache2[7]: (98)Address already in use: AH00072: make_sock: could not bind to address [::]:19001",
+        "EADDRINUSE",
+        "port_in_use",
+        _TIME,
+        _BIND | {"server_port": 19001},
+    ),
+    Sample(
+        "2024/05/01 12:00:00 listen tcp :8080: bind: address already in use",
+        "EADDRINUSE",
+        "port_in_use",
+        "2024-05-01T12:00:00Z",
+        _BIND | {"server_port": 8080},
+    ),
+    Sample(
+        "2024-05-01T12:00:00.123Z Error: listen EADDRINUSE: address already in use :::19001",
+        "EADDRINUSE",
+        "port_in_use",
+        _TIME,
+        _BIND | {"server_port": 19001},
     ),
     *(
         Sample(f"{_STAMPED}[Errno {entry['numbers'][0]}] {text['text']}", entry["error"], entry["event"], _TIME)

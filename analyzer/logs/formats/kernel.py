@@ -33,7 +33,7 @@ MESSAGES = (
         "tcp_abort_on_overflow is on; it is said once per listener", "server", "lab",
     ),
     Message(
-        "tracking_full", "rejected", r"nf_conntrack: (?:nf_conntrack: )?table full, dropping packet", ("table full, dropping packet",),
+        "tracking_full", "detail", r"nf_conntrack: (?:nf_conntrack: )?table full, dropping packet", ("table full, dropping packet",),
         "connection tracking on this host was full, and packets of new connections were dropped", "unknown", "third_party",
     ),
     Message(
@@ -65,7 +65,7 @@ SAMPLES = (
         {"server_ip": "10.2.0.2", "server_port": 1310, "writer": "server"},
     ),
     Sample(f"{_K}[55175.445625] TCP: request_sock_TCPv6: Possible SYN flooding on port 34391. Dropping request.  Check SNMP counters.", "syn_flood", "rejected", None, {"server_ip": None}),
-    Sample("Mar 14 03:12:18 dbhost01 kernel: nf_conntrack: nf_conntrack: table full, dropping packet", "tracking_full", "rejected", "2024-03-14T03:12:18Z"),
+    Sample("Mar 14 03:12:18 dbhost01 kernel: nf_conntrack: nf_conntrack: table full, dropping packet", "tracking_full", "detail", "2024-03-14T03:12:18Z"),
     Sample(
         f"{_K}nf_ct_proto_6: invalid packet ignored in state ESTABLISHED  IN= OUT= SRC=192.0.2.10 DST=192.0.2.20 LEN=40 TOS=0x00 PREC=0x00 TTL=63 ID=0 DF PROTO=TCP SPT=51234 DPT=5432 SEQ=1 ACK=0 WINDOW=0 RES=0x00 RST URGP=0",
         "invalid_packet", "detail", None, {"client_ip": "192.0.2.10", "server_port": 5432},

@@ -41,6 +41,9 @@ _REASONS = {
     "TCP_STATE": "the program aborted it (SO_LINGER 0, or a socket that was destroyed)",
     "TCP_KEEPALIVE_TIMEOUT": "nothing answered its keepalive probes",
     "TCP_DISCONNECT_WITH_DATA": "the program disconnected while data was unsent",
+    "TCP_FLAGS": "a listening socket, or one that was still opening, got a packet that can be no part of a handshake with it",
+    "TCP_INVALID_ACK_SEQUENCE": "during the handshake something was acknowledged that had never been sent",
+    "INVALID_SYN": "a SYN came for a connection whose handshake was under way",
 }
 
 
@@ -48,7 +51,7 @@ def _because(reason: str, proves: str) -> Message:
     return Message(
         f"sent_{reason.lower()}",
         "reset_sent",
-        rf"{_NEW} reason={reason}\b",
+        rf"{_NEW} reason=(?P<reason>{reason})\b",
         (f"reason={reason}",),
         f"{_SENT}: {proves}",
         "unknown",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from analyzer.logs.log_format import Head, LogFormat, Message, Sample, Verified
+from analyzer.logs.log_format import BY_ERROR, Head, LogFormat, Message, Sample, Verified
 
 _HEAD = re.compile(
     r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d)|\d{4}-\d\d-\d\d [ \d]\d:\d\d:\d\d) (?P<connection>\d{1,20}) "
@@ -60,6 +60,14 @@ MESSAGES = (
              f"{_CLOSES} because the client had been silent for longer than wait_timeout", "third_party"),
     Message("aborted", "closed", _ABORTED + r"[^)]{1,400}", ("Aborted connection ",), "this connection ended for the reason in brackets", "server", "third_party"),
     Message(
+        "not_bound", BY_ERROR, r"Can't start server: Bind on TCP/IP port[.:] (?:Got error: )?(?P<error>.{1,200})", ("Can't start server: Bind on TCP/IP port",),
+        "the server could not listen on its port", "server", "lab", unknown_error=None,
+    ),
+    Message(
+        "another", "port_in_use", r"Do you already have another (?:mysqld )?server running on port: (?P<server_port>\d{1,5})", ("Do you already have another ",),
+        "the server could not listen on this port, and asks who has it", "server", "lab",
+    ),
+    Message(
         "read_reset", "reset_received", _PACKET.format("(?:read|write)", 104, r"-?\d{1,10}"), ("Could not read packet: fd: ", "Could not write packet: fd: "),
         "the connection's own system call failed with error 104: the server's kernel had received a reset", "server", "lab",
     ),
@@ -86,6 +94,20 @@ _MARIA = "2026-11-20  7:57:45 4 [Warning] "
 _HOST = "Aborted connection 4 to db: 't' user: 'root' host: '192.0.2.10' "
 _MYSQL = "2024-05-01T12:00:00.123456Z 12 [Note] [MY-010914] [Server] Aborted connection 12 to db: 'shop' user: 'app' host: '192.0.2.10' "
 SAMPLES = (
+    Sample(
+        "2026-11-20 15:48:22 0 [ERROR] Can't start server: Bind on TCP/IP port. Got error: 98: Address already in use", "not_bound", "port_in_use",
+        "2026-11-20T15:48:22Z", {"server_port": None, "writer": "server"},
+    ),
+    Sample(
+        "2024-05-01T12:00:00.123456Z 0 [ERROR] [MY-010262] [Server] Can't start server: Bind on TCP/IP port: Address already in use", "not_bound", "port_in_use",
+    ),
+    Sample(
+        "2026-11-20 15:48:22 0 [ERROR] Do you already have another server running on port: 19001 ?", "another", "port_in_use", None, {"server_port": 19001, "writer": "server"},
+    ),
+    Sample(
+        "2024-05-01T12:00:00.123456Z 0 [ERROR] [MY-010257] [Server] Do you already have another mysqld server running on port: 3306 ?", "another", "port_in_use", None,
+        {"server_port": 3306},
+    ),
     Sample(
         f"{_MARIA}{_HOST}(Got an error reading communication packets)", "aborted_read", "reset_or_eof", "2026-11-20T07:57:45Z",
         {"client_ip": "192.0.2.10", "client_port": None, "session": "4", "user": "root", "resolution": 1.0, "zone": "unknown", "pid": None, "severity": "WARNING"},

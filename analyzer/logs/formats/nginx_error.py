@@ -90,6 +90,9 @@ MESSAGES = (
         "upstream_left", "closed", r"upstream disconnected, bytes from/to client:", ("upstream disconnected, bytes",),
         "the upstream ended the session first; whether by FIN or by reset an earlier line may say", "client", "lab", leg="server",
     ),
+    Message(
+        "not_bound", BY_ERROR, rf"bind\(\) to {end('server')} failed {_ERROR}", ("bind() to ",), "nginx could not listen on this address", "server", "lab", unknown_error=None,
+    ),
     # the client's connection, whose server nginx is
     Message(
         "client_read", BY_ERROR, rf"{_RECEIVE} failed {_ERROR}(?! {_READING})", _FAILED, "reading from this client failed", "server", "lab",
@@ -177,6 +180,11 @@ _TOO = (
     + _UP
 )
 SAMPLES = (
+    Sample(
+        "2026/11/20 15:47:59 [emerg] 18137#18137: bind() to 0.0.0.0:19001 failed (98: Address already in use)", "not_bound", "port_in_use", "2026-11-20T15:47:59Z",
+        {"server_ip": None, "server_port": 19001, "client_port": None, "writer": "server"},
+    ),
+    Sample("2026/11/20 15:47:59 [emerg] 18137#18137: bind() to [::]:19001 failed (98: Address already in use)", "not_bound", "port_in_use", None, {"server_port": 19001}),
     Sample(
         _E.format("07:39:29 [error]") + "*1 recv() failed (104: Connection reset by peer) while reading response header from upstream" + _UP,
         "upstream_read", "reset_received", "2026-11-20T07:39:29Z", _SERVER | {"severity": "ERROR", "resolution": 1.0, "zone": "unknown", "pid": None},

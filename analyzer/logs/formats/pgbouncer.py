@@ -155,6 +155,10 @@ def _closing(
 MESSAGES = (
     *(_closing(*row) for row in _CLOSING),
     Message(
+        "not_bound", BY_ERROR, rf"cannot listen on {end('server')}: (?:bind|listen)\(\): (?P<error>.{{1,200}})", ("cannot listen on ",),
+        "PgBouncer could not listen on this address", "server", "lab", unknown_error=None,
+    ),
+    Message(
         "client_login", "opened", rf"{_socket('C')}login attempt: db=", (" login attempt: db=",),
         "PgBouncer accepted this client's connection and was asked to log it in", "server", "lab",
     ),
@@ -175,7 +179,10 @@ MESSAGES = (
     ),
 )  # fmt: skip
 _TIMES = {"07:40:43.692 UTC": "2026-11-20T07:40:43.692Z", "19:26:43.259 JST": "2026-11-20T10:26:43.259Z"}
+_LISTEN = "2026-11-20 15:48:20.649 UTC [18652] WARNING cannot listen on {}:19001: bind(): Address already in use"
 SAMPLES = (
+    Sample(_LISTEN.format("0.0.0.0"), "not_bound", "port_in_use", "2026-11-20T15:48:20.649Z", {"server_ip": None, "server_port": 19001, "writer": "server"}),
+    Sample(_LISTEN.format("[::]"), "not_bound", "port_in_use", None, {"server_ip": None, "server_port": 19001}),
     *(Sample(text, row[0], row[1], next((t for s, t in _TIMES.items() if s in text), None)) for row in _CLOSING for text in row[6]),
     Sample(
         "2026-11-20 07:40:43.686 UTC [11583] LOG C-0x560c35893f90: postgres/postgres@127.0.0.1:38502 login attempt: db=postgres user=postgres tls=no",

@@ -65,6 +65,10 @@ MESSAGES = (
         "this replica, here the client, gave its silent master up", "client", "source",
     ),
     Message("replica_timeout", "local_timeout", r"Disconnecting timedout replica", ("Disconnecting timedout replica",), "the server gave a silent replica up", "server", "source"),
+    Message(
+        "not_bound", BY_ERROR, r"(?:Warning: )?Could not create server TCP listening socket \S{1,255}:(?P<server_port>\d{1,5}): bind: (?P<error>.{1,200})",
+        ("Could not create server TCP listening socket ",), "the server could not listen on this address", "server", "lab", unknown_error=None,
+    ),
     Message("started", "started", r"Ready to accept connections", ("Ready to accept connections",), "the server is ready for connections", "server", "lab"),
     Message(
         "shutdown", "shutdown", r"(?:User requested shutdown|Received SIG(?:TERM|INT) scheduling shutdown|Redis is now ready to exit)",
@@ -72,6 +76,7 @@ MESSAGES = (
     ),
 )  # fmt: skip
 
+_BIND = "18170:M 20 Nov 2026 15:48:01.055 # Warning: Could not create server TCP listening socket *:19001: bind: Address already in use"
 _M = "14487:M 20 Nov 2026 07:44:35.190 "
 _ID = "id=4 addr=127.0.0.1:34810 laddr=127.0.0.1:9600 fd=8 name= age=0 idle=0 flags=N db=0"
 _ENDS = {
@@ -83,6 +88,7 @@ _ENDS = {
     "pid": None,
 }
 SAMPLES = (
+    Sample(_BIND, "not_bound", "port_in_use", "2026-11-20T15:48:01.055Z", {"server_port": 19001, "client_port": None, "writer": "server"}),
     Sample(
         "14487:M 20 Nov 2026 07:44:34.886 - Accepted 127.0.0.1:34808",
         "accepted", "opened", "2026-11-20T07:44:34.886Z",

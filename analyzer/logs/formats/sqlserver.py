@@ -62,6 +62,10 @@ MESSAGES = (
         "login_refused", "rejected", r"Login failed for user '(?P<user>[^']{0,128})'", ("Login failed for user '",), "the server refused this login", "server", "third_party",
     ),
     Message(
+        "not_bound", "port_in_use", r"Server TCP provider failed to listen on \[ ?'[^']{1,100}' <\w{1,20}> (?P<server_port>\d{1,5})\]\. Tcp port is already in use",
+        ("Tcp port is already in use",), "the server could not listen on this port: another socket has it", "server", "third_party",
+    ),
+    Message(
         "windows_login_refused", "rejected", r"SSPI handshake failed with error code 0x[0-9A-Fa-f]{1,8}", ("SSPI handshake failed with error code",),
         f"Windows authentication failed, {_CLOSED}", "server", "unverified",
     ),
@@ -70,6 +74,10 @@ MESSAGES = (
 _L = "2024-05-01 12:00:00.12 Logon       "
 _AT = "{} occurred while establishing a connection; the connection has been closed. This may have been caused by client or server login timeout expiration. Time spent during login: total 501 ms, enqueued 0 ms. [CLIENT: 192.0.2.10]"
 SAMPLES = (
+    Sample(
+        "2024-05-01 12:00:00.12 spid11s     Server TCP provider failed to listen on [ 'any' <ipv4> 1433]. Tcp port is already in use.", "not_bound", "port_in_use", None,
+        {"server_port": 1433, "writer": "server"},
+    ),
     Sample(
         "2024-05-01 12:00:00.12 spid55      A fatal error occurred while reading the input stream from the network. The session will be terminated (input error: 10054, output error: 0).",
         "read_failed", "reset_received", "2024-05-01T12:00:00.12Z", {"session": "spid55", "resolution": 0.01, "zone": "unknown", "writer": "server"},
