@@ -17,7 +17,7 @@ from analyzer.correlation.boot import boot_clocks, with_boot_clocks
 from analyzer.correlation.clocks import estimate_clocks
 from analyzer.correlation.leftovers import unmatched_lines
 from analyzer.correlation.remarks import remarks
-from analyzer.correlation.senders import traced
+from analyzer.correlation.senders import none_traced, traced
 from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
 from analyzer.correlation.wire import SECOND, Wire, prepare_lines
 from analyzer.schema import CLOCKS, LOG_REMARKS, MATCHES, UNMATCHED_LOG_LINES
@@ -62,7 +62,9 @@ def correlate(
     A line is tied to at most one ending of each capture point; an ending can have several lines.
     """
     if log_lines.empty:
-        return Correlation(MATCHES.empty(), CLOCKS.empty(), UNMATCHED_LOG_LINES.empty(), LOG_REMARKS.empty())
+        return Correlation(
+            MATCHES.empty(), CLOCKS.empty(), UNMATCHED_LOG_LINES.empty(), LOG_REMARKS.empty(), none_traced()
+        )
     wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
     lines = prepare_lines(log_lines, wire)
     boots = boot_clocks(lines, wire)

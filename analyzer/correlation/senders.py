@@ -46,7 +46,7 @@ def traced(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire, *, alone: Set
     by_name = matches.loc[matches["tie"] == "connection", ["ending", "row"]].join(said, on="row", how="inner")
     named = _beside(by_name.merge(judged[["ending", "point", "t", *SENDER]], on=["ending", *SENDER]))
     if named.empty:
-        return pd.DataFrame(columns=COLUMNS)
+        return none_traced()
     ends = named.drop_duplicates("ending")[["ending", "point", "t", "window", *SENDER]]
     nameless = _beside(said[said["bare"]].drop(columns="window").merge(ends, on="sender_port", suffixes=("_said", "")))
     nameless = nameless[nameless["sender_ip_said"].isna() | (nameless["sender_ip_said"] == nameless["sender_ip"])]
@@ -61,6 +61,11 @@ def traced(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire, *, alone: Set
     sure = heard.index[sent.reindex(heard.index).fillna(0).to_numpy() <= heard.to_numpy()]
     nearest = named.assign(apart=(named["time"] - named["t"]).abs()).sort_values("apart", kind="stable")
     return nearest[nearest["ending"].isin(sure)].drop_duplicates("ending")[COLUMNS]
+
+
+def none_traced() -> pd.DataFrame:
+    """What `traced` says without such lines."""
+    return pd.DataFrame(columns=COLUMNS)
 
 
 def _beside(pairs: pd.DataFrame) -> pd.DataFrame:
