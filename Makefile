@@ -1,5 +1,5 @@
 # The words of this project. Each sets up what it needs: system packages, virtual environment, pinned requirements, the package.
-.PHONY: help demo test lint lab score bench languages sample bundle lock clean
+.PHONY: help demo test lint lab score bench languages causes sample bundle lock clean
 .DEFAULT_GOAL := help
 
 DEMO_CASE   := captures/postgres_client_abort
@@ -47,6 +47,10 @@ notebooks:  ## run the notebooks and write their outputs anew
 languages:  ## bring the catalogues of the report's languages up to date, and list what has no translation
 	@tools/setup.sh dev
 	@$(BIN)/python -m tools.languages
+
+causes:  ## write the pages of the causes, docs/causes/, anew
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.causes
 
 sample:  ## write reports/sample/ and its picture anew
 	@tools/setup.sh dev

@@ -98,4 +98,4 @@ def test_a_routers_reset_is_not_blamed_on_the_server() -> None:
     alone = next(r for r in judged("stale_pool", "client") if r["client"] == port)
     both = next(r for r in judged("stale_pool", "both") if r["client"] == port)
     assert (alone["apparent_sender"], alone["reset_by"] == "server") == ("server", False)
-    assert (both["reset_by"], both["proof"], both["cause"]) == ("middlebox", "both ends", "idle_timeout")
+    assert (both["reset_by"], both["proof"], both["cause"]) == ("middlebox", "captured at both ends", "idle_timeout")

@@ -130,7 +130,11 @@ def test_ttl_one_fresher_is_not_enough() -> None:
 
 def test_both_ends_prove_a_device_even_with_every_mark_copied() -> None:
     finding = judge(**LIVE, absent_at_sender=True, at_peer=True, lossless=True)
-    assert (finding.reset_by, finding.proof, finding.confidence) == ("middlebox", "both ends", diagnosis.CAP_PROOF)
+    assert (finding.reset_by, finding.proof, finding.confidence) == (
+        "middlebox",
+        "captured at both ends",
+        diagnosis.CAP_PROOF,
+    )
 
 
 def test_without_proof_no_answer_exceeds_the_cap() -> None:
@@ -143,7 +147,7 @@ def test_without_proof_no_answer_exceeds_the_cap() -> None:
 def test_a_router_that_emits_what_never_came_in_is_the_sender() -> None:
     facts = {**BARE, "captured_at": "between", "direction": "out", "incoming_copy": False, "sender_is_local": False}
     finding = judge(**facts)
-    assert (finding.reset_by, finding.proof) == ("middlebox", "outgoing at its host")
+    assert (finding.reset_by, finding.proof) == ("middlebox", "captured on its way out of its host")
 
 
 def test_a_response_cut_by_unread_bytes_is_not_an_abort() -> None:

@@ -119,11 +119,8 @@ def test_prose_keeps_its_own_code() -> None:
 
 
 def test_a_command_stays_in_one_piece() -> None:
-    found = "On 10.0.0.1 itself: tcpdump -i any -w 'at-%Y%m%d-%H%M%S.pcap' 'tcp port 5432', and here. If it leaves, that host sent it."
-    assert markdown._command(found) == (
-        "On 10.0.0.1 itself: `tcpdump -i any -w 'at-%Y%m%d-%H%M%S.pcap' 'tcp port 5432'`, and here. If it leaves, that host sent it."
-    )
-    assert markdown._command("Ask `the` operator.") == markdown.safe("Ask `the` operator.")
+    found = "On 10.0.0.1 itself: `tcpdump -i any -w 'at-%Y%m%d.pcap' 'tcp port 5432'`, and here. If it leaves, that host sent it."
+    assert markdown.prose(found) == found
 
 
 def poisoned(payload: str) -> Diagnosis:

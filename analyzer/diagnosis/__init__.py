@@ -148,21 +148,21 @@ def _proof(ending: Any, who: str, device: int) -> str | None:
     """
     if who == "middlebox":
         if ending.absent_at_sender is True and ending.at_peer is True and ending.lossless is not False:
-            return say("both ends")
+            return say("captured at both ends")
         if ending.direction == "out" and ending.incoming_copy is False and ending.sender_is_local is False:
-            return say("outgoing at its host")
+            return say("captured on its way out of its host")
     elif who != ending.apparent_sender:
-        return say("on the loopback interface of its host") if ending.loopback is True else None
+        return say("captured on the loopback interface of its host") if ending.loopback is True else None
     else:
         if ending.at_sender is True and ending.at_peer is True:
-            return say("both ends")
+            return say("captured at both ends")
         if (
             ending.captured_at == "sender"
             and ending.direction == "out"
             and ending.incoming_copy is False
             and ending.sender_is_local is True
         ):
-            return say("outgoing at its host")
+            return say("captured on its way out of its host")
         if ending.kernel_sent is True and device < MARK_TO_NAME:
             return say("kernel trace")
     return None
@@ -363,8 +363,8 @@ def _next_capture(ending: Any) -> str | None:
         return None
     host = ending.client_ip if ending.apparent_sender == "client" else ending.server_ip
     return say(
-        "On {host} itself: {command}, and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here "
-        "and never left there, a device between did.",
+        "Capture on {host} itself, and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here "
+        "and never left there, a device between did. On {host}: {command}",
         host=host,
-        command=f"tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}'",
+        command=f"`tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}'`",
     )

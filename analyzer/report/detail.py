@@ -27,7 +27,7 @@ def explanation(diagnosis: Diagnosis, identity: str, width: int = 100) -> str:
     item = next((one for one in [*told.resets, *told.silences] if one.get("id") == identity), None)
     if item is None:
         raise KeyError(identity)
-    chapter = story.alone(item, item in told.silences, told.causes)
+    chapter = story.alone(item, told.causes)
     return "\n".join(_lines(diagnosis, item, chapter, max(width, terminal.NARROWEST))) + "\n"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from analyzer.language import N_
-from analyzer.report import wording
+from analyzer.language import N_, tr
+from analyzer.report import figures, wording
 from analyzer.report.figures import COLOURS, MARKERS, busiest
 from analyzer.result import Diagnosis
 
@@ -87,6 +87,19 @@ def paths(ax: Axes, diagnosis: Diagnosis) -> bool:
     ax.set_ylim(height - 0.75, -0.75)
     ax.set_axis_off()
     return True
+
+
+def caption(diagnosis: Diagnosis) -> str:
+    """Return how to read the figure: what is drawn in it, and nothing else."""
+    senders = {flow.reset_by for flow in flows(diagnosis)}
+    parts = [tr("Clients stand on the left, servers on the right.")]
+    if senders != {"undetermined"}:
+        parts.append(tr("An arrow leads from who transmitted the resets to who received them."))
+    if "middlebox" in senders:
+        parts.append(tr("A device between sent them in the name of the host at the end of the dotted line."))
+    if "undetermined" in senders:
+        parts.append(tr("A dashed line is a path on which it cannot be told who transmitted them."))
+    return figures.sentences(parts)
 
 
 def _places(names: list[str], height: int) -> dict[str, float]:

@@ -20,7 +20,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import MINUTELY, SECONDLY, AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from analyzer.language import N_, tr
@@ -59,6 +59,7 @@ SERVERS, CLIENTS, SOURCES = 5, 7, 4  # lanes of each kind; the rest share one
 WIDE, NARROW = 9.6, 4.0  # inches: a figure's width on a page and on a phone
 ROOMY = 5.0  # inches: on narrower axes the ticks' labels would touch
 TALLER = 1.35  # on a phone, where names stand between the lanes
+CELL = 0.075  # inches that a letter of a lane's name takes at most; wide letters take two
 PADDING = 0.06  # of the time shown, on both sides
 SHORTEST = 0.02  # seconds: the least time an axis shows
 
@@ -235,7 +236,9 @@ def _x(moment: datetime) -> float:
 
 def _dress(ax: Axes, shown: Marks) -> None:
     most = 6 if ax.bbox.width > ROOMY * ax.figure.dpi else 3
-    locator = AutoDateLocator(tz=UTC, minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+    for unit in (MINUTELY, SECONDLY):  # matplotlib's next step after one is five: a span of seven would have one tick
+        locator.intervald[unit] = [1, 2, 5, 10, 15, 30]
     ax.xaxis.set_major_locator(locator)
     words = {"formats": TICKS, "zero_formats": TICKS, "offset_formats": DATES}
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, **words))  # type: ignore[no-untyped-call]
@@ -257,7 +260,18 @@ def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
     """Return the timeline for a wide page and for a phone; an empty list when there is nothing to compare."""
     shown = marks(diagnosis)
     beside = 0.6 if shown.shifts else 0.45  # the clock corrections, or half of the last tick's label
-    return svgs(lambda ax: timeline(ax, diagnosis), 0.55 + 0.34 * len(shown.lanes), "timeline", right=beside)
+    return svgs(
+        lambda ax: timeline(ax, diagnosis),
+        0.55 + 0.34 * len(shown.lanes),
+        "timeline",
+        left=gutter(shown.lanes),
+        right=beside,
+    )
+
+
+def gutter(names: list[str]) -> float:
+    """Return the room that the lanes' names need left of the axes, in inches."""
+    return max((CELL * wording.cells(wording.short(name)) for name in names), default=0.0) + 0.15
 
 
 def svgs(
@@ -287,21 +301,24 @@ def caption(diagnosis: Diagnosis) -> str:
     """Return what the timeline shows and by how much each log's clock was corrected."""
     shown = marks(diagnosis)
     binned = len(shown.resets) + len(shown.lines) > MARKS
-    sentences = [
+    parts = [
         tr("Times are UTC."),
         tr(
             "A mark stands in the lane of the host whose address the reset carries; its shape and colour say who transmitted it."
         ),
     ]
     if not binned:
-        sentences.append(tr("A thin line leads to the other end."))
+        parts.append(tr("A thin line leads to the other end."))
     if shown.shifts:
-        sentences.append(
-            tr("Log times are moved onto the capture's clock by what stands at the end of each log's line.")
-        )
+        parts.append(tr("Log times are moved onto the capture's clock by what stands at the end of each log's line."))
     if binned:
-        sentences.append(tr("Marks close together are drawn as one; its size grows with their number."))
-    return reduce(lambda first, second: tr("{first} {second}", first=first, second=second), sentences)
+        parts.append(tr("Marks close together are drawn as one; its size grows with their number."))
+    return sentences(parts)
+
+
+def sentences(parts: list[str]) -> str:
+    """Return several sentences as one text, with the space between them that the language wants."""
+    return reduce(lambda first, second: tr("{first} {second}", first=first, second=second), parts)
 
 
 def svg(

@@ -1,4 +1,4 @@
-"""A Diagnosis as Markdown, for a ticket or a chat: the verdict, the incidents, and what could not be seen.
+"""A Diagnosis as Markdown, for a ticket or a chat: the verdict, the incidents, and what could not be seen; and a page about each cause.
 
 Lives here: the text, and `safe`, `code` and `prose`, which make words inert in Markdown and in the HTML that Markdown lets through.
 Never here: a choice of what is told (story.py), or a number that the document does not hold.
@@ -9,9 +9,10 @@ Words that could act (markup, links, mentions of people, issue numbers, emoji na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from analyzer.language import N_, tr
+from analyzer.language import N_, localised, tr
 from analyzer.report import story, terminal, wording
 from analyzer.report.story import Chapter, Evidence, Item, Story, get
 from analyzer.report.wording import known
@@ -28,6 +29,14 @@ _OUTSIDE = re.compile(
     r"([(\"',;.?]*)(.*?)([)\"',;:.?]*)", re.DOTALL
 )  # punctuation that need not stand in the code span
 _OWN_CODE = re.compile(r"`([^`]+)`")
+_COLUMN = re.compile(r"\{(\w+)[^}]*\}")  # in a sign's sentence: where a value stands
+# Who can have sent the reset that a cause explains, by its origins.
+ORIGINS = {
+    "sender": N_("the host whose address the reset carries"),
+    "peer": N_("the host that received it, against itself"),
+    "path": N_("a device between"),
+    "none": N_("nobody: the connection ends without a reset"),
+}
 
 
 def render(diagnosis: Diagnosis) -> str:
@@ -182,27 +191,16 @@ def _log_lines(told: Story, top: Chapter) -> Iterator[str]:
 def _to_do(top: Chapter) -> Iterator[str]:
     reset = top.reset or {}
     undecided = top.incident.get("reset_by") == "undetermined"
-    capture = (tr("Next capture"), _command(reset.get("next_capture")))
+    capture = (tr("Next capture"), prose(reset.get("next_capture") or ""))
     wanted = [
         (tr("What to change"), prose(top.incident.get("remedy") or top.cause.get("remedy") or "")),
         (tr("How to make sure"), prose(top.cause.get("confirm") or "")),
-        (tr("Next log"), safe(reset.get("next_log") or "")),
+        (tr("Next log"), prose(reset.get("next_log") or "")),
     ]
     wanted.insert(0 if undecided else 2, capture)
     yield from (f"**{label}:** {words}" for label, words in wanted if words)
     if known(reset.get("filter")):
         yield f"**{tr('Check it in Wireshark')}:** {code(reset['filter'])}, {_frames([reset])}"
-
-
-def _command(text: object) -> str:
-    """Return a sentence that holds a command: the command, from its name to its quoted filter, as one code span."""
-    if not known(text):
-        return ""
-    before, tcpdump, rest = str(text).partition("tcpdump ")
-    command = re.match(r"(?:'[^']*'|[^',.])*'[^']*'", rest) if tcpdump else None
-    if command is None:
-        return safe(text)
-    return f"{safe(before)} {code(tcpdump + command[0])}{_kept(rest[command.end() :], False)}"
 
 
 def _incidents(told: Story) -> Iterator[str]:
@@ -266,3 +264,51 @@ def _made_of(told: Story) -> str:
 def _listed(title: str, lines: list[str], total: int | None = None) -> str:
     rest = [] if total is None or total <= len(lines) else [wording.more(total - len(lines))]
     return "\n".join([title, "", *(f"- {line}" for line in [*lines, *rest])])
+
+
+def causes_index(known: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the list of the causes as a page that links theirs."""
+    rows = [(f"[{name}]({name}.md)", prose(localised(page["title"]), True)) for name, page in known.items()]
+    return f"# {tr('Causes')}\n\n{table((tr('Id'), tr('Cause')), rows)}\n"
+
+
+def cause_page(page: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what is known of one cause as a page: what it is, what to do, how it looks; `known` has those it can be mistaken for."""
+    page = localised(page)
+    sent = tr("; ").join(tr(ORIGINS[origin]) for origin in page["origins"])
+    blocks = [
+        f"# {wording.capital(page['title'])}",
+        f"- {tr('Id')}: {code(page['id'])}\n- {tr('Who can have sent the reset')}: {sent}",
+        tr("Nothing is lost by it.") if page["harmless"] else "",
+    ]
+    told = (("mechanism", N_("What happens")), ("remedy", N_("What to change")), ("confirm", N_("How to make sure")))
+    blocks += [f"## {tr(heading)}\n\n{prose(page[name])}" for name, heading in told]
+    signs = [
+        (
+            prose(_COLUMN.sub(r"`\1`", sign["says"]), True),
+            tr("required") if sign["needed"] and not sign["holds"] else f"{sign['holds']:+d}",
+            tr("ruled out") if sign["needed"] else f"{sign['fails']:+d}" if sign["fails"] else "",
+            safe(sign["source"], True),
+        )
+        for sign in page["signs"]
+    ]
+    head = (tr("What is looked for"), tr("Holds"), tr("Does not hold"), tr("Source"))
+    blocks += [
+        f"## {tr('How it looks')}",
+        tr(
+            "Numbers are decibans, for the cause or against it: ten are odds of ten to one. What is set in `code` is taken from the capture."
+        ),
+        table(head, signs),
+    ]
+    if page["lookalikes"]:
+        alike = [
+            f"[{other}]({other}.md): {prose(words)}" for other, words in page["lookalikes"].items() if other in known
+        ]
+        blocks.append(_listed(f"## {tr('What looks like it')}", alike))
+    blocks.append(
+        _listed(f"## {tr('References')}", [f"{safe(what)}: {safe(where)}" for what, where in page["references"]])
+    )
+    blocks.append(
+        tr("Made from {file} by {command}.", file=code(f"analyzer/causes/{page['id']}.py"), command=code("make causes"))
+    )
+    return "\n\n".join(filter(None, blocks)) + "\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 import jinja2
@@ -31,11 +32,19 @@ def prose(text: object) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(p) if odd % 2 else escape(p) for odd, p in enumerate(parts))
 
 
+def commands(text: object) -> Markup:
+    """Return a sentence like `prose`, with its code as something to copy."""
+    return Markup(
+        re.sub("<code>(.*?)</code>", r'<code class="copy" data-copy="\1">\1</code>', str(prose(text)), flags=re.DOTALL)
+    )
+
+
 FILTERS = {
     "address": wording.address,
     "band": wording.band,
     "count": wording.count,
     "capital": wording.capital,
+    "commands": commands,
     "cut": wording.cut,
     "duration": wording.duration,
     "humanised": wording.humanised,
@@ -70,7 +79,9 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
     )
     env.filters.update(FILTERS)
     env.tests["known"] = lambda value: not isinstance(value, jinja2.Undefined) and known(value)
-    env.globals.update(span=wording.span, title=story.title, record=story.record, fact=wording.fact)
+    env.globals.update(
+        span=wording.span, title=story.title, record=story.record, extent=story.extent, fact=wording.fact
+    )
     env.globals.update(
         tr=tr, trn=trn, N_=N_, rich=rich, side=wording.side, role=wording.role, where=wording.where, tie=wording.tie
     )
@@ -113,6 +124,7 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
         "causes": told.causes,
         "figures": drawn(diagnosis),
         "timeline_caption": figures.caption(diagnosis),
+        "paths_caption": figure_paths.caption(diagnosis),
         "has_log_lines": bool(figures.marks(diagnosis).lines),
         "rows": shown,
         "spreads": story.spreads(told.document),
@@ -130,13 +142,20 @@ def context(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def drawn(diagnosis: Diagnosis) -> dict[str, list[Markup]]:
     """Return each figure, wide and narrow, by the question that it answers; empty lists where there is nothing to draw."""
-    high, timers = 0.15 + 0.5 * figure_paths.rows(diagnosis), 0.6 + 0.62 * len(figure_silences.timed(diagnosis))
+    timed = figure_silences.timed(diagnosis)
+    high, timers = 0.15 + 0.5 * figure_paths.rows(diagnosis), 0.6 + 0.62 * len(timed)
     made = {
         "timeline": figures.timeline_svgs(diagnosis),
         "paths": figures.svgs(
             lambda ax: figure_paths.paths(ax, diagnosis), high, "paths", left=0.08, right=0.08, bottom=0.0
         ),
-        "silences": figures.svgs(lambda ax: figure_silences.silences(ax, diagnosis), timers, "silences", lift=15),
+        "silences": figures.svgs(
+            lambda ax: figure_silences.silences(ax, diagnosis),
+            timers,
+            "silences",
+            left=figures.gutter([path.name for path in timed]),
+            lift=15,
+        ),
     }
     return {name: [Markup(figure) for figure in both] for name, both in made.items()}
 

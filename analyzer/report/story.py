@@ -17,6 +17,7 @@ from analyzer.result import Diagnosis
 
 Item = dict[str, Any]
 UNEXPLAINED = "unexplained"
+REFUSALS = ("connection_refused", "firewall_reject")
 NO_PROSE: Item = dict.fromkeys(("title", "mechanism", "remedy", "confirm", "references"))
 
 
@@ -60,6 +61,8 @@ class Chapter:
     cause: Item
     noun: str  # "reset", "silent death" or, for what ended with a FIN, "quiet end"
     title: str
+    alike: int  # members that have the incident's cause; the others broke in consequence, or were refused
+    impact: list[str]  # what was lost, as far as the capture shows it
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Story:
     headline: str
     why: str
     contrary: str
+    suspects: list[tuple[str, str]]  # where nobody is named: (side, the cause that would fit), the likeliest first
     unseen: int
     resets: list[Item]
     silences: list[Item]
@@ -89,7 +93,8 @@ def tell(diagnosis: Diagnosis) -> Story:
     """Return the story of a diagnosis."""
     document, causes = localised(diagnosis.document), localised(diagnosis.causes)
     resets, silences = list(get(document, "resets", [])), list(get(document, "died_in_silence", []))
-    chapters = [_chapter(incident, resets, silences, causes) for incident in get(document, "incidents", [])]
+    items = {str(item.get("id")): item for item in [*resets, *silences]}
+    chapters = [_chapter(incident, items, causes) for incident in get(document, "incidents", [])]
     verdict = get(document, "verdict", {})
     top = next(
         (c for c in chapters if known(verdict.get("incident")) and c.incident.get("id") == verdict["incident"]), None
@@ -102,6 +107,7 @@ def tell(diagnosis: Diagnosis) -> Story:
         headline=_headline(verdict, top, document),
         why=top.title if top else "",
         contrary=_contrary(top),
+        suspects=_suspects(top, causes),
         unseen=sum(len(part.unseen) for part in top.evidence[:1]) if top else 0,
         resets=resets,
         silences=silences,
@@ -109,20 +115,20 @@ def tell(diagnosis: Diagnosis) -> Story:
     )
 
 
-def alone(item: Item, silence: bool, causes: dict[str, Item]) -> Chapter:
+def alone(item: Item, causes: dict[str, Item]) -> Chapter:
     """Return a chapter about one reset or silence only."""
     names = ("reset_by", "confidence", "cause", "cause_confidence", "harmless")
     incident = {name: item.get(name) for name in names} | {"endings": [item.get("id")], "resets": 1}
-    return _chapter(incident, [] if silence else [item], [item] if silence else [], causes)
+    return _chapter(incident, {str(item.get("id")): item}, causes)
 
 
-def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: dict[str, Item]) -> Chapter:
+def _chapter(incident: Item, items: dict[str, Item], causes: dict[str, Item]) -> Chapter:
     members = [str(identity) for identity in get(incident, "endings", [])]
-    wanted = set(members)
-    candidates = [r for r in resets if r.get("id") in wanted]
-    mute = [s for s in silences if s.get("id") in wanted]
-    reset = representative(incident, candidates or mute)
-    silence = not candidates and bool(mute)
+    found = [items[identity] for identity in members if identity in items]
+    resets = [item for item in found if get(item, "kind", "reset") == "reset"]
+    reset = representative(incident, resets or found)
+    silence = not resets and bool(found)
+    alike = sum(item.get("cause") == incident.get("cause") for item in found)
     return Chapter(
         incident=incident,
         reset=reset,
@@ -133,7 +139,36 @@ def _chapter(incident: Item, resets: list[Item], silences: list[Item], causes: d
         cause=NO_PROSE | causes.get(str(incident.get("cause")), {}),
         noun="reset" if not silence else "silent death" if get(reset, "kind") == "silence" else "quiet end",
         title=title(incident.get("cause"), causes),
+        alike=alike or get(incident, "resets", len(members)),
+        impact=_impact(incident, found),
     )
+
+
+def _impact(incident: Item, found: list[Item]) -> list[str]:
+    """Return what an incident cost, counted from what its connections show; one word where they show nothing."""
+    facts = [get(item, "facts", {}) for item in found if item.get("harmless") is not True]
+    refused = sum(item.get("cause") in REFUSALS and item.get("harmless") is not True for item in found)
+    unanswered = sum(fact.get("request_unanswered") is True for fact in facts)
+    opened = sum(fact.get("transaction_open") is True for fact in facts)
+    lost = sum(bool(fact.get("unacked_sender") or fact.get("unacked_peer")) for fact in facts)
+    parts = [
+        trn("{n:,} attempt refused", "{n:,} attempts refused", refused) if refused else "",
+        trn("{n:,} request unanswered", "{n:,} requests unanswered", unanswered) if unanswered else "",
+        trn("{n:,} transaction cut off", "{n:,} transactions cut off", opened) if opened else "",
+        trn("unacknowledged bytes on {n:,} connection", "unacknowledged bytes on {n:,} connections", lost)
+        if lost
+        else "",
+    ]
+    if not any(parts):
+        cut = any(item.get("harmless") is False for item in found)
+        parts = [
+            tr("nothing was lost")
+            if incident.get("harmless") is True
+            else tr("something was lost")
+            if cut
+            else tr("cannot be known")
+        ]
+    return [part for part in parts if part]
 
 
 def representative(incident: Item, resets: list[Item]) -> Item | None:
@@ -221,17 +256,33 @@ def hosts(chapter: Chapter) -> tuple[str, str]:
     return wording.listed(get(incident, "clients", []), 2), wording.listed(get(incident, "servers", []), 2)
 
 
+def extent(told: Story) -> str:
+    """Return, of the top incident: how many a log speaks of, what was lost, what share of the harm it is, how many others there are."""
+    if told.top is None:
+        return ""
+    incident, parts = told.top.incident, []
+    if incident.get("logged") or get(told.document, "log_sources"):
+        parts.append(trn("{n:,} with a log line", "{n:,} with a log line", get(incident, "logged", 0)))
+    if incident.get("harmless") is not True:
+        parts += told.top.impact
+    covers, others = told.verdict.get("covers"), told.verdict.get("others")
+    if covers is not None and covers < 1:
+        parts.append(tr("{share} of the harmful ones", share=wording.share(covers)))
+    if others:
+        parts.append(wording.count(others, "other incident"))
+    return tr("; ").join(parts)
+
+
 def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
     if top is None:
         if get(document, "resets", []) or get(document, "died_in_silence", []):
             return tr("Connections ended badly, and no single incident stands out.")
         return tr("No connection was reset in what was captured.")
     incident = top.incident
-    number = get(incident, "resets", len(top.members))
     clients, servers = hosts(top)
-    sentence = _what_happened(top, number, clients, servers)
+    sentence = _what_happened(top, top.alike, clients, servers)
     if incident.get("harmless") is True and top.noun != "silent death":
-        sentence = tr("{first} {second}", first=sentence, second=tr("Nothing was lost."))
+        sentence = tr("{first} {second}", first=tr("Nothing was lost."), second=sentence)
     # Where the top one covers some of the harm, but not half of it, the verdict's own sentence says that there are several.
     return tr("Several problems. First: {sentence}", sentence=sentence) if verdict.get("covers") == 0 else sentence
 
@@ -292,6 +343,25 @@ def other_answer(other: Alternative) -> str:
         return tr("{title}, by {who}", title=other.title, who=by)
     number = wording.probability(other.confidence)
     return tr("{title}, by {who} ({probability})", title=other.title, who=by, probability=number)
+
+
+def _suspects(top: Chapter | None, causes: dict[str, Item]) -> list[tuple[str, str]]:
+    """Return who could have sent a reset that nobody is named for, each side once with the cause that fits it best."""
+    if top is None or top.reset is None or top.silence or top.incident.get("reset_by") != "undetermined":
+        return []
+    apparent = str(top.reset.get("apparent_sender"))
+    sides = {
+        "sender": apparent,
+        "path": "middlebox",
+        "peer": {"client": "server", "server": "client"}.get(apparent, ""),
+    }
+    best: Item = next((item for item in get(top.reset, "evidence", []) if get(item, "rank", 1) == 1), {})
+    likely = [(sides.get(str(best.get("origin")), ""), title(best.get("cause"), causes))] if best else []
+    found: dict[str, str] = {}
+    for side, fits in [*likely, *((other.reset_by, other.title) for other in top.alternatives)]:
+        if side in wording.SIDES and side != "undetermined":
+            found.setdefault(side, fits)
+    return list(found.items())
 
 
 def _as_missing(item: Item) -> str:

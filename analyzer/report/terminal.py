@@ -187,16 +187,8 @@ def taken(point: Item) -> str:
 
 
 def how_many(told: Story, top: Chapter) -> str:
-    """Return how many there were, how many of them a log speaks of, what share of the harm that is, and how many others there are."""
-    incident = top.incident
-    parts = [wording.count(incident.get("resets"), top.noun)]
-    if incident.get("logged") or get(told.document, "log_sources"):
-        parts.append(trn("{n} with a log line", "{n} with a log line", get(incident, "logged", 0)))
-    if known(told.verdict.get("covers")):
-        parts.append(tr("{share} of the harmful ones", share=wording.share(told.verdict["covers"])))
-    if told.verdict.get("others"):
-        parts.append(wording.count(told.verdict["others"], "other incident"))
-    return tr("; ").join(parts)
+    """Return how many there were, and what story.extent says of them."""
+    return tr("; ").join(filter(None, [wording.count(top.incident.get("resets"), top.noun), story.extent(told)]))
 
 
 def _evidence(top: Chapter, width: int) -> Iterator[Line]:

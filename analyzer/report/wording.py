@@ -41,7 +41,7 @@ SIDES = {
 ROLES = {
     "client": N_("client"),
     "server": N_("server"),
-    "middlebox": N_("middlebox"),
+    "middlebox": N_("device between"),
     "undetermined": N_("undetermined"),
 }
 EMITTERS = {
@@ -133,7 +133,7 @@ def opening(text: object, limit: int = 230) -> str:
     )
     if length == len(words):
         return words
-    ends = [match.end() for match in re.finditer(r"[.;:](?=\s)|[。；]", words[: length + 1])]
+    ends = [match.end() for match in re.finditer(r"[.;](?=\s)|[。；]", words[: length + 1])]
     stop = ends[-1] if ends and ends[-1] > length // 3 else max(words.rfind(mark, 0, length) for mark in " 、，")
     if words[:stop].count("`") % 2:  # never within code
         stop = words.rfind("`", 0, stop)

@@ -41,6 +41,7 @@
       const cell = row.cells[column];
       return (cell.dataset.sort ?? cell.textContent).trim();
     };
+    if (rows.length < 2) continue; // nothing to sort
     const order = new Intl.Collator(document.documentElement.lang, { numeric: true });
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
@@ -55,6 +56,7 @@
         body.append(...rows);
       });
     });
+    if (rows.length < 8) continue; // seen at a glance
     const find = document.createElement("div");
     find.className = "find";
     const label = document.createElement("label");
