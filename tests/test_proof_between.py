@@ -47,13 +47,21 @@ def test_it_is_proved_across_nat_whatever_the_clocks(offset: float, drift: float
     reset = of_server.loc[forged["frame"]]
     assert (reset["ttl"], reset["ip_id"]) == (before["ttl"], before["ip_id"] + 1)  # the forger's work is good
 
-    assert (forged["reset_by"], forged["cause"], forged["proof"]) == ("middlebox", "injected_reset", "both ends")
+    assert (forged["reset_by"], forged["cause"], forged["proof"]) == (
+        "middlebox",
+        "injected_reset",
+        "captured at both ends",
+    )
     assert forged["confidence"] >= 0.95
     said = d.evidence[(d.evidence["ending"] == forged["ending"]) & (d.evidence["rank"] == 1) & d.evidence["held"]]
     assert PROOF.format(sender=forged["sender"]) in set(said["sentence"])
 
     genuine = ending_of(d, GENUINE)
-    assert (genuine["reset_by"], genuine["cause"], genuine["proof"]) == ("server", "abortive_close", "both ends")
+    assert (genuine["reset_by"], genuine["cause"], genuine["proof"]) == (
+        "server",
+        "abortive_close",
+        "captured at both ends",
+    )
     assert set(d.sightings.loc[d.sightings["ending"] == genuine["ending"], "point"]) == {"client", "server"}
     assert set(d.sightings.loc[d.sightings["ending"] == forged["ending"], "point"]) == {"client"}
 
