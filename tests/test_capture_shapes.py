@@ -100,6 +100,37 @@ def test_seven_files_in_any_order(case: tuple[bytes, list[dict[str, Any]]], tmp_
     assert answer(analyzer.analyze([tmp_path / name for name in names], dissect=False, threads=3)) == whole
 
 
+TWICE = [
+    "half_open_scan/client.pcap",
+    "stale_pool_ipv6/server.pcap",
+    "forged_burst/server.pcap",
+    "download_cancelled/router.pcap",
+]
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_mirror_that_shows_every_packet_twice(name: str, tmp_path: Path) -> None:
+    """Same answer, though a reply's IP ID is 0 and IPv6 has none."""
+    data = (CORPUS / name).read_bytes()
+    order = "<" if data[0] in (0xD4, 0x4D) else ">"
+    path = tmp_path / "capture.pcap"
+    with path.open("wb") as file:
+        file.write(data[:24])
+        for record in rotated(data, 0xFFFF):
+            if body := record[24:]:
+                second, part, *sizes = struct.unpack_from(order + "4I", body)
+                later = struct.pack(order + "4I", second, min(part + 3, 999_999), *sizes)
+                file.write(body + later + body[16:])
+
+    def verdicts(d: analyzer.Diagnosis) -> list[tuple[Any, ...]]:
+        said = d.resets[["client", "server", "reset_by", "cause"]]
+        return list(said.itertuples(index=False, name=None))
+
+    once = verdicts(analyzer.analyze(CORPUS / name, dissect=False))
+    assert once
+    assert verdicts(analyzer.analyze(path, dissect=False)) == once
+
+
 @pytest.mark.parametrize("kind", COMPRESSIONS)
 def test_compressed(case: tuple[bytes, list[dict[str, Any]]], tmp_path: Path, kind: str) -> None:
     data, whole = case

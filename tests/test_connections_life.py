@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from connections_fixture import EPOCH, Pair, folded, rows, segment
+from connections_fixture import EPOCH, Pair, folded, rows, second_pass, segment
 
 from analyzer import connections
 from analyzer.schema import CAPTURES, CONNECTIONS, DIRECTION_IN, DIRECTION_OUT
@@ -261,6 +261,20 @@ def test_a_packet_with_ip_id_0_is_a_copy_only_at_another_place(interface: int, a
     first = PAIR.c("PA", 1, 1, 10, at=1, ip_id=0, interface=1)
     second = PAIR.c("PA", 1, 1, 10, at=1.001, ip_id=0, interface=interface)
     assert ("T" in only(PAIR.opening(), first, second)["history"]) is again
+
+
+@pytest.mark.parametrize(("requests", "replies"), [(1, 1), (1, 3), (2, 2), (2, 3), (3, 1)])
+def test_replies_with_ip_id_0_are_copies_where_more_than_asked_for(requests: int, replies: int) -> None:
+    """A mirror port that shows each packet twice: a kernel's replies all have IP ID 0, and look the same."""
+    asked = [PAIR.c("PA", 1 + 10 * i, 1, 10, at=1 + i / 1e4, ip_id=9 + i) for i in range(requests)]
+    answered = [PAIR.s("R", 1, at=1.001 + i / 1e4, ip_id=0) for i in range(replies)]
+    story = rows(PAIR.opening(), *asked, *answered)
+    traffic = folded(story)
+    copies = second_pass(traffic, story)["copy_of"]
+    latest = 3 + 2 * requests  # frame of the last one asked for
+    expected = [None] * (3 + requests) + [None if i < requests else latest for i in range(replies)]
+    assert copies.astype(object).where(copies.notna(), None).tolist() == expected
+    assert traffic.connections["server_resets"].tolist() == [replies]  # frames
 
 
 # --- How it ended -------------------------------------------------------------------------------------------------------

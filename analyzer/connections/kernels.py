@@ -215,12 +215,13 @@ def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool,
 
 
 @callee
-def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
+def first_sighting(s: Any, t: Any, key: Any, end: int, sightings: Any) -> Any:
     """Frame of the first sighting of this packet when this is a copy, else -1 (and it is remembered as a first sighting).
 
-    A copy comes from the same end of the same address pair (`key`) with the same numbers, flags, length, IP ID and timestamp as
+    A copy comes from the same end of the same address pair (`t`, `key`) with the same numbers, flags, length, IP ID and timestamp as
     a packet at most COPY_NS earlier, and was seen at another place (interface, direction, VLAN or TTL) or, at the same place,
-    has an IP ID that is not 0: a stack that counts IP IDs up gives a retransmission a new one.
+    has an IP ID that is not 0 (a stack that counts IP IDs up gives a retransmission a new one), or is one reply more than the
+    other end asked for with payload, SYN or FIN.
     """
     if s.time == NO_TIME:
         return np.int64(-1)
@@ -231,12 +232,23 @@ def first_sighting(s: Any, key: Any, end: int, sightings: Any) -> Any:
     place = (np.uint64(np.uint32(s.interface)) << np.uint64(32)) | (np.uint64(np.uint16(s.vlan)) << np.uint64(16))
     place |= (np.uint64(s.direction) << np.uint64(8)) | np.uint64(s.ttl)
     seen = sightings[signature & np.uint64(len(sightings) - 1)]
-    if seen.signature == signature and abs(s.time - seen.time) <= COPY_NS and (seen.place != place or s.ip_id > 0):
-        return seen.frame
+    due = t.due0 if end == 0 else t.due1
+    if seen.signature == signature and abs(s.time - seen.time) <= COPY_NS:
+        reply = s.length == 0 and s.flags & (RST | ACK) != 0
+        if seen.place != place or s.ip_id > 0 or (reply and due == 0):
+            return seen.frame
     seen.signature = signature
     seen.time = s.time
     seen.frame = s.frame
     seen.place = place
+    due = max(due - 1, 0) if s.flags & RST else 0  # an acknowledgement answers all so far, a reset one packet
+    asks = np.int32(s.length > 0 or s.flags & (SYN | FIN) != 0)
+    if end == 0:
+        t.due0 = due
+        t.due1 += asks
+    else:
+        t.due1 = due
+        t.due0 += asks
     return np.int64(-1)
 
 
@@ -659,7 +671,7 @@ def fold_segments(
         if keep:
             seen_streams[i] = t.stream
 
-        first = first_sighting(s, t.key, end, sightings) < 0
+        first = first_sighting(s, t, t.key, end, sightings) < 0
         number = t.connection
         if number < 0 or (
             first
@@ -793,7 +805,7 @@ def select_segments(
         if span.first_file > file or (span.first_file == file and span.first_frame > s.frame):
             continue
 
-        copy_of = first_sighting(s, row, end, sightings)
+        copy_of = first_sighting(s, t, row, end, sightings)
         kind = SILENT
         if copy_of < 0 and s.flags & RST == 0:
             kind = sent(sides[2 * at + end], s)

@@ -51,6 +51,8 @@ TUPLE = np.dtype(
         ("file", np.int32),  # file in which `stream` and the bases hold; -1 none
         ("host0", np.int32),
         ("host1", np.int32),
+        ("due0", np.int32),  # packets of the other end, with payload, SYN or FIN, that this one has not answered
+        ("due1", np.int32),
         ("base0", np.uint32),  # base sequence numbers as Wireshark sets them
         ("base1", np.uint32),
         ("port0", np.uint16),

@@ -118,6 +118,7 @@ def wanted(
     tuples = index.tuples[pairs]
     tuples["connection"] = first
     tuples["file"] = -1
+    tuples["due0"] = tuples["due1"] = 0
     slots = np.full(2 << max(len(pairs), 1).bit_length(), EMPTY, np.int64)
     fill_tuple_slots(tuples, len(tuples), slots)
 
