@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analyzer import schema
 from analyzer.endings import openings, population
 from analyzer.endings.answers import first_effective
 from analyzer.endings.exchange_facts import aftermath, exchange_facts
-from analyzer.endings.life import Context, Life, lives
+from analyzer.endings.life import Context, Life, lives, places
 from analyzer.endings.packet_facts import packet_facts
 from analyzer.endings.patterns import pattern_facts
 from analyzer.endings.quiet import close_facts, settle, silence_facts
@@ -164,7 +163,7 @@ def _openings(life: Life) -> dict[bool, tuple[str, int, int]]:
     """Return side -> where its first payload byte is, for the sides whose SYN and first byte are in the capture."""
     found = {}
     begun = {bool(side) for side in life.from_client[life.has(SYN)]}
-    for i in np.flatnonzero((life.relative_seq == 1) & (life.captured > 0) & ~life.keepalive)[::-1]:
+    for i in places((life.relative_seq == 1) & (life.captured > 0) & ~life.keepalive)[::-1]:
         if bool(life.from_client[i]) in begun:
             found[bool(life.from_client[i])] = (str(life.capture[i]), int(life.offset[i]), int(life.captured[i]))
     return found

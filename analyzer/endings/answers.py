@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.endings.life import Life
+from analyzer.endings.life import Life, places
 from analyzer.schema import ACK, FIN, RST, SYN
 
 # Packets are one burst, all of them possible triggers, while no silence is longer than this (or four round trips).
@@ -22,7 +22,7 @@ def first_effective(life: Life) -> int | None:
 
     A reset had no effect when the end that received it went on speaking (RFC 5961 3.2: a challenge ACK, then business as usual).
     """
-    resets = np.flatnonzero(life.has(RST))
+    resets = places(life.resets)
     return next((int(i) for i in resets if not had_no_effect(life, int(i))), int(resets[0]) if len(resets) else None)
 
 
@@ -40,13 +40,13 @@ def had_no_effect(life: Life, reset: int) -> bool:
 
 def next_attempt(life: Life, reset: int) -> int:
     """Return the index of the first SYN after the reset: from there on the same ports carry another attempt. The end when there is none."""
-    syns = np.flatnonzero((life.flags[reset + 1 :] & (SYN | ACK)) == SYN)
+    syns = places((life.flags[reset + 1 :] & (SYN | ACK)) == SYN)
     return reset + 1 + int(syns[0]) if len(syns) else len(life)
 
 
 def is_reply(life: Life, reset: int, trigger: int) -> bool:
     """Tell whether the reset is exactly what RFC 9293 3.10.7.1 prescribes as the answer to the trigger."""
-    if life.has(RST)[trigger] or life.from_client[reset] == life.from_client[trigger]:
+    if life.resets[trigger] or life.from_client[reset] == life.from_client[trigger]:
         return False
     if int(life.flags[trigger]) & ACK:
         return not int(life.flags[reset]) & ACK and int(life.seq[reset]) == int(life.ack[trigger])
@@ -61,7 +61,7 @@ def find_trigger(life: Life, reset: int, rtt: float | None) -> tuple[int | None,
     Several packets of one burst can fit. The latest that leaves time for the round trip is taken, so that a busy line never
     makes an honest answer look too fast.
     """
-    peer = np.flatnonzero((life.from_client != life.from_client[reset]) & (np.arange(len(life)) < reset))
+    peer = places((life.from_client != life.from_client[reset]) & (np.arange(len(life)) < reset))
     if not len(peer):
         return None, False
     soon = max(ANSWERS_WITHIN, 8 * (rtt or 0))

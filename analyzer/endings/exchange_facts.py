@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.endings.answers import find_trigger, kind, next_attempt
-from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack
+from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack, places
 from analyzer.endings.patterns import unread_by_fin
 from analyzer.schema import ACK, FIN, RST, SYN
 
@@ -30,10 +30,10 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     """Return what the reset answers and in what state of the exchange it came."""
     index = np.arange(len(life))
     client = bool(life.from_client[i])
-    before = (index < i) & ~life.has(RST)
+    before = (index < i) & ~life.resets
     own, peer = (
-        np.flatnonzero(before & (life.from_client == client)),
-        np.flatnonzero(before & (life.from_client != client)),
+        places(before & (life.from_client == client)),
+        places(before & (life.from_client != client)),
     )
     rtt = context.rtt[client]
     trigger, answers = find_trigger(life, i, rtt)
@@ -109,7 +109,7 @@ def _idle_gap(life: Life, i: int, trigger: int | None) -> float | None:
     """Return the silence before the trigger, or before the reset without one; a retransmitted trigger counts from its first copy."""
     at = i if trigger is None else trigger
     if trigger is not None:
-        same = np.flatnonzero(
+        same = places(
             (life.from_client == life.from_client[trigger]) & (life.seq == life.seq[trigger]) & (life.length == life.length[trigger])
             & (life.flags == life.flags[trigger]) & (np.arange(len(life)) <= trigger) & ((life.length > 0) | life.has(SYN | FIN))
         )  # fmt: skip
@@ -174,8 +174,8 @@ def stage(life: Life, i: int, facts: Facts) -> str:
 
 def lossless(life: Life) -> bool:
     """Tell whether every acknowledged byte was seen: an ACK beyond it means that packets are missing."""
-    plain = ~life.has(RST)
-    sides = [np.flatnonzero(plain & (life.from_client == client)) for client in (True, False)]
+    plain = ~life.resets
+    sides = [places(plain & (life.from_client == client)) for client in (True, False)]
     return not any(_beyond(highest_ack(life, b), highest(life, a)) for a, b in (sides, sides[::-1]))
 
 
@@ -189,7 +189,7 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
     index[next_attempt(life, i) :] = -1  # what follows on the same ports is no aftermath
     client = bool(life.from_client[i])
     rtt = max(context.rtt[client] or 0.0, REORDERING)
-    after_own = np.flatnonzero((index > i) & (life.from_client == client) & ~life.has(RST) & ~life.has(SYN))
+    after_own = places((index > i) & (life.from_client == client) & ~life.resets & ~life.has(SYN))
     genuine = False
     for j in map(int, after_own):
         if life.length[j] == 0 and not int(life.flags[j]) & FIN:
@@ -200,7 +200,7 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
             and not life.retransmission[j]
         )
         genuine = genuine or beyond or life.seconds(j, i) > rtt
-    resets = np.flatnonzero(life.has(RST))
+    resets = places(life.resets)
     others = [int(j) for j in resets if life.from_client[j] != client]
     burst, seen = 0, set()
     for j in map(int, resets):
@@ -213,7 +213,7 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
         j for j in others
         if abs(life.seconds(j, i)) <= BURST_SECONDS and not find_trigger(life, j, None)[1] and not find_trigger(life, i, None)[1]
     ]  # fmt: skip
-    peer_after = (index > i) & (life.from_client != client) & ~life.has(RST) & (life.length > 0)
+    peer_after = (index > i) & (life.from_client != client) & ~life.resets & (life.length > 0)
     return {
         "data_after_reset": bool(genuine),
         "peer_data_after": bool(peer_after.any()),

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack, usual
-from analyzer.schema import ACK, RST, SYN
+from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack, places, usual
+from analyzer.schema import ACK, SYN
 
 # The fastest timestamp clock (RFC 7323 5.4 allows 1 ms to 1 s a tick), where a connection is too short to measure its own.
 TIMESTAMP_HZ = 1000
@@ -29,8 +29,8 @@ def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) ->
     index = np.arange(len(life))
     client = bool(life.from_client[i])
     before = index < i
-    own = np.flatnonzero(before & (life.from_client == client) & ~life.has(RST))
-    peer = np.flatnonzero(before & (life.from_client != client) & ~life.has(RST))
+    own = places(before & (life.from_client == client) & ~life.resets)
+    peer = places(before & (life.from_client != client) & ~life.resets)
     own_steady = own[(life.flags[own] & SYN) == 0]
     flags = int(life.flags[i])
     has_ack = bool(flags & ACK)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.endings.answers import had_no_effect
-from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest_ack
+from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest_ack, places
 from analyzer.schema import ACK, FIN, RST, SYN
 
 # An answer to a reset comes at once; the next packet counts as one within this time, or two round trips.
@@ -23,12 +23,12 @@ Indices = npt.NDArray[Any]
 
 def pattern_facts(life: Life, i: int, context: Context) -> Facts:
     """Return the facts of this module for the reset at index i."""
-    before = ~life.has(RST)
+    before = ~life.resets
     before[i:] = False
     client = bool(life.from_client[i])
     own, peer = (
-        np.flatnonzero(before & (life.from_client == client)),
-        np.flatnonzero(before & (life.from_client != client)),
+        places(before & (life.from_client == client)),
+        places(before & (life.from_client != client)),
     )
     facts = syn_facts(life, i) | _fin_facts(life, own, peer)
     lost = loss_facts(life, own, peer)
@@ -42,11 +42,11 @@ def syn_facts(life: Life, end: int) -> Facts:
     """Return syn_answer and syn_ack_repeats from the packets before index `end`."""
     facts: Facts = {"syn_answer": None, "syn_ack_repeats": None}
     control = life.flags[:end] & (SYN | ACK | RST)
-    syns = np.flatnonzero((control == SYN) & life.from_client[:end])
+    syns = places((control == SYN) & life.from_client[:end])
     if not len(syns):
         return facts
     wanted = {life.end(int(s)) for s in syns}
-    answers = np.flatnonzero(~life.from_client[:end] & ((control & ACK) != 0) & ((control & RST) == 0))
+    answers = places(~life.from_client[:end] & ((control & ACK) != 0) & ((control & RST) == 0))
     answers = answers[answers > syns[0]]
     if len(answers):
         first = int(answers[0])
@@ -56,7 +56,7 @@ def syn_facts(life: Life, end: int) -> Facts:
         else:
             facts["syn_answer"] = None if right else "ack"
     syn_acks = answers[(life.flags[answers] & SYN) != 0]
-    acks = np.flatnonzero(life.from_client[:end] & (control == ACK))
+    acks = places(life.from_client[:end] & (control == ACK))
     if len(syn_acks):
         known = acks[acks > syn_acks[0]]
         facts["syn_ack_repeats"] = int((syn_acks > known[0]).sum()) if len(known) else 0
@@ -70,7 +70,7 @@ def _fin_facts(life: Life, own: Indices, peer: Indices) -> Facts:
     if not len(fins):
         return facts
     fin = int(fins[0])
-    earlier = np.flatnonzero(~life.keepalive[:fin])
+    earlier = places(~life.keepalive[:fin])
     # What the closing side said together with its FIN (a goodbye) is part of the closing, not of the exchange.
     while (
         len(earlier)
@@ -117,7 +117,7 @@ def loss_facts(life: Life, own: Indices, peer: Indices) -> Facts:
 
 def _challenged(life: Life, i: int, context: Context) -> bool | None:
     """Tell whether the receiver's next packet is a bare ACK, sent at once."""
-    after = np.flatnonzero((life.from_client != life.from_client[i]) & (np.arange(len(life)) > i))
+    after = places((life.from_client != life.from_client[i]) & (np.arange(len(life)) > i))
     if not len(after):
         return None
     j = int(after[0])

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analyzer.endings.exchange_facts import bytes_sent, fins_acknowledged, lossless, outstanding, stage
-from analyzer.endings.life import Facts, Life, distance, highest, highest_ack
+from analyzer.endings.life import Facts, Life, distance, highest, highest_ack, places
 from analyzer.endings.patterns import loss_facts, syn_facts, unread_by_fin
 from analyzer.schema import ACK, FIN, SYN
 
@@ -30,7 +30,7 @@ def silence_facts(life: Life) -> tuple[int, Facts]:
 
     That end plays the part of `sender`: the one with unacknowledged bytes, else the one that spoke last.
     """
-    sides = {client: np.flatnonzero(life.from_client == client) for client in (True, False)}
+    sides = {client: places(life.from_client == client) for client in (True, False)}
     client = bool(life.from_client[-1])
     if not _waits(life, sides[client], sides[not client]) and _waits(life, sides[not client], sides[client]):
         client = not client
@@ -52,22 +52,22 @@ def close_facts(life: Life) -> tuple[int, Facts]:
 
     The end that closed first plays the part of `sender`; so does the end that spoke last where none closed.
     """
-    fins = np.flatnonzero(life.has(FIN))
+    fins = places(life.has(FIN))
     i = int(fins[0]) if len(fins) else len(life) - 1
     client = bool(life.from_client[i])
     index = np.arange(len(life))
-    own, peer = (np.flatnonzero((life.from_client == side) & (index <= i)) for side in (client, not client))
+    own, peer = (places((life.from_client == side) & (index <= i)) for side in (client, not client))
     peer_data = peer[(life.length[peer] > 0) & ~life.keepalive[peer] & ~life.retransmission[peer]]
     own_data = own[(life.length[own] > 0) & ~life.keepalive[own]]
     last_own = int(own_data[-1]) if len(own_data) else -1
-    earlier = np.flatnonzero(~life.keepalive[:i])
-    later = np.flatnonzero((life.from_client != client) & (life.length > 0))
+    earlier = places(~life.keepalive[:i])
+    later = places((life.from_client != client) & (life.length > 0))
     facts = _whole(life, i) | {
         "peer_bytes_since_sender_data": int(life.length[peer_data[peer_data > last_own]].sum()),
         "peer_data_after_sender_fin": bool(len(unread_by_fin(life, i, later))) if len(fins) else None,
         "idle_before_fin": life.seconds(i, int(earlier[-1])) if len(fins) and len(earlier) else None,
         "peer_data_after": bool((later > i).any()) if len(fins) else None,
-        "both_fins_acked": fins_acknowledged(life, np.flatnonzero(life.from_client == client), np.flatnonzero(life.from_client != client)),
+        "both_fins_acked": fins_acknowledged(life, places(life.from_client == client), places(life.from_client != client)),
     }  # fmt: skip
     return i, facts | syn_facts(life, len(life))
 
@@ -104,7 +104,7 @@ def settle(endings: pd.DataFrame, told: Mapping[str, Set[str]] | None = None) ->
 def _whole(life: Life, i: int) -> Facts:
     """Return the facts of the whole connection, the end that sent packet i as `sender`."""
     client = bool(life.from_client[i])
-    own, peer = (np.flatnonzero(life.from_client == side) for side in (client, not client))
+    own, peer = (places(life.from_client == side) for side in (client, not client))
     until = np.arange(len(life)) <= i
     own_data, peer_data = (side[(life.length[side] > 0) & until[side]] for side in (own, peer))
     facts: Facts = {
