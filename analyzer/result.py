@@ -33,6 +33,10 @@ SHOWN_FACTS = (
 )  # fmt: skip
 
 
+PLACE = (
+    "ending", "kind", "point", "capture", "frame", "stream", "connection", "time", "client_ip", "client_port", "server_ip", "server_port",
+    "roles_known", "apparent_sender",
+)  # fmt: skip
 FOUND = ("reset_by", "emitter", "confidence", "cause", "cause_confidence", "harmless", "proof", "sentence")
 
 
@@ -73,7 +77,7 @@ class Diagnosis:
     def document(self) -> dict[str, Any]:
         """The result document, schema `pcapreport/1`: plain lists, dicts, strings and numbers, ready for JSON."""
         items = _Items(self)
-        resets = [items.reset(e) for e in records(self.endings)]
+        resets = [items.reset(e) for e in records(self.endings[[*PLACE, *SHOWN_FACTS]])]
         return {
             "schema": SCHEMA,
             "verdict": dict(self.verdict),

@@ -195,7 +195,9 @@ def _findings(
     causes = np.array([pair.cause.id for pair in pairs])
     of_origin = {origin: probability[:, origins == origin].sum(axis=1) for origin in ("none", "path", "peer", "sender")}
     of_cause = {name: probability[:, causes == name].sum(axis=1) for name in dict.fromkeys(causes)}
-    likeliest = np.argsort(-probability, axis=1, kind="stable")
+    backing = {origin: support[:, origins == origin].max(axis=1, initial=0) for origin in of_origin}
+    likeliest = np.argsort(-probability, axis=1, kind="stable").tolist()
+    worth_listing = (probability >= LIST_FROM).sum(axis=1).tolist()
     rows, chosen = [], np.zeros(len(endings), dtype=np.int64)
     judged = schema.rows(endings[list(_READ)])
     for position, ending in enumerate(judged):
@@ -203,14 +205,14 @@ def _findings(
         proof = _proof(ending, who, int(marks["path"][position])) if ending.kind == "reset" else None
         cap = CAP_PROOF if proof else CAP_INFERENCE
         sure = cap if proof else min(float(of_origin[origin][position]), cap)
-        backed = support[position][origins == origin].max()
-        named = who != "undetermined" and sure >= NAME_FROM and backed >= EVIDENCE_TO_NAME and ending.kind == "reset"
+        backed = backing[origin][position] >= EVIDENCE_TO_NAME
+        named = who != "undetermined" and sure >= NAME_FROM and backed and ending.kind == "reset"
         named = named and (proof is not None or marks[origin][position] >= MARK_TO_NAME)
         order = likeliest[position]
-        first = int(next(n for n in order if not named or origins[n] == origin))
+        first = next(n for n in order if not named or pairs[n].origin == origin)
         chosen[position] = first
         best = pairs[first]
-        listed = [n for n in order if n != first and probability[position, n] >= LIST_FROM]
+        listed = [n for n in order[: worth_listing[position]] if n != first]
         rows.append(
             {
                 "ending": ending.ending,

@@ -109,37 +109,42 @@ def marks(diagnosis: Diagnosis) -> Marks:
     ]
     out = Marks(lanes=labels, logs_from=len(labels) - len(set(lane_of["log"].values())))
 
-    def lane(kind: str, name: str) -> int:
-        label = lane_of[kind][name]
-        if kind == "log":
-            return out.logs_from + list(dict.fromkeys(lane_of["log"].values())).index(label)
-        return labels.index(f"{wording.role(kind)} {label}" if label == name else label)
+    lane = {kind: _places(labels, kind, names) for kind, names in lane_of.items() if kind != "log"}
+    logs = list(dict.fromkeys(lane_of["log"].values()))
+    lane["log"] = {name: out.logs_from + logs.index(label) for name, label in lane_of["log"].items()}
 
     def lane_of_reset(reset: dict[str, Any], other: bool = False) -> int:
         side = "client" if (reset.get("apparent_sender") == "client") != other else "server"
-        return lane(side, str((reset.get(side) or {}).get("ip")))
+        return lane[side][str((reset.get(side) or {}).get("ip"))]
 
     for clock in document.get("clocks") or []:
         source, offset = str(clock.get("source")), clock.get("offset_seconds")
         if lane_of["log"].get(source) == source and known(offset):
-            out.shifts[lane("log", source)] = -offset
+            out.shifts[lane["log"][source]] = -offset
     for reset in resets:
         moment = _when(reset["time"])
         if moment:
             by = str(reset.get("reset_by"))
-            out.resets.append((moment, lane_of_reset(reset), by))
-            out.peers.append((moment, lane_of_reset(reset), lane_of_reset(reset, other=True), by))
+            place = lane_of_reset(reset)
+            out.resets.append((moment, place, by))
+            out.peers.append((moment, place, lane_of_reset(reset, other=True), by))
     for line, reset in lines:
         moment, target = _when(line["time"]), _when(reset["time"])
         if moment and target:
-            place = lane("log", str(line.get("source")))
+            place = lane["log"][str(line.get("source"))]
             out.lines.append((moment, place))
             out.ties.append((moment, place, target, lane_of_reset(reset)))
     for line in unmatched:
         moment = _when(line["time"])
         if moment:
-            out.lines.append((moment, lane("log", str(line.get("source")))))
+            out.lines.append((moment, lane["log"][str(line.get("source"))]))
     return out
+
+
+def _places(labels: list[str], kind: str, names: dict[str, str]) -> dict[str, int]:
+    """Return host -> number of its lane."""
+    role = wording.role(kind)
+    return {name: labels.index(f"{role} {label}" if label == name else label) for name, label in names.items()}
 
 
 def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
