@@ -18,7 +18,7 @@ import pandas as pd
 
 from analyzer.errors import Notice, UsageError
 from analyzer.language import ENGLISH, say, using
-from analyzer.schema import records
+from analyzer.schema import ACK, records
 
 SCHEMA = "pcapreport/1"
 
@@ -278,7 +278,7 @@ class _Items:
         }  # fmt: skip
 
     def _consequence(self, e: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the later resets with the other end's address: what a stack answers once its connection is gone."""
+        """Return the later resets with the other end's address: a bare one is what a stack answers once its connection is gone."""
         sender = (
             (e["client_ip"], e["client_port"])
             if e["apparent_sender"] == "client"
@@ -288,12 +288,13 @@ class _Items:
         for f in others:
             later = f["time"] is None or e["time"] is None or f["time"] > e["time"]
             if e["kind"] == "reset" and later and (f["src"], f["sport"]) != sender:
-                text = say(
-                    "Frame {frame} in {capture} carries a later reset from {source}: a consequence, its connection was already gone.",
-                    frame=f["frame"],
-                    capture=f["capture"],
-                    source=f["src"],
-                )
+                where = {"frame": f["frame"], "capture": f["capture"], "source": f["src"]}
+                text = say("Frame {frame} in {capture} carries another reset, with the address of {source}.", **where)
+                if f["flags"] is not None and not f["flags"] & ACK:
+                    text = say(
+                        "Frame {frame} in {capture} carries a later reset from {source}: a consequence, its connection was already gone.",
+                        **where,
+                    )
                 out.append({"capture": f["capture"], "frame": f["frame"], "sentence": text})
         return out
 

@@ -214,6 +214,8 @@ def test_every_cause_is_complete(cause: Cause) -> None:
         fields = {name for _, name, _, _ in string.Formatter().parse(sign.says) if name}
         assert fields | set(sign.cites) <= set(ENDINGS.columns), f"{sign.id} names columns that ENDINGS does not have"
         assert sign.source, f"{sign.id} has no source"
+        plain = {name for _, name, _, _ in string.Formatter().parse(sign.plain or sign.says) if name}
+        assert plain <= {"sender", "peer"}, f"{sign.id} has no sentence without values"
 
 
 _VALUES = {

@@ -57,11 +57,12 @@ def sources() -> Catalog:
             out.add(message, locations=[(_name(path), 0)])
     for cause in all_causes().values():
         prose = (cause.title, cause.mechanism, cause.remedy, cause.confirm, *cause.lookalikes.values())
-        for text in (*prose, *(sign.says for sign in cause.signs)):
+        for text in (*prose, *(text for sign in cause.signs for text in (sign.says, sign.plain) if text)):
             out.add(text, locations=[(f"analyzer/causes/{cause.id}.py", 0)])
     for signs in ORIGIN_SIGNS.values():
         for sign in signs:
-            out.add(sign.says, locations=[("analyzer/causes/origins.py", 0)])
+            for text in filter(None, (sign.says, sign.plain)):
+                out.add(text, locations=[("analyzer/causes/origins.py", 0)])
     for name in SHOWN_FACTS:
         column = ENDINGS.columns[name]
         for text in filter(None, (name.replace("_", " "), column.meaning, column.unit)):

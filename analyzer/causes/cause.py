@@ -26,6 +26,7 @@ class Sign:
 
     id       unique within its cause, a noun phrase in snake_case
     says     the statement, with ENDINGS columns in braces; read as true when the sign holds
+    plain    the statement without values: said where the sign does not hold, where a value is unknown, and in the list of causes
     test     ENDINGS rows -> nullable boolean, NA where it cannot be known
     holds    weight when it holds, in decibans (10 dB = odds of ten)
     fails    weight when it does not hold (negative, or 0)
@@ -48,6 +49,7 @@ class Sign:
     cites: tuple[str, ...] = ("frame",)
     cites_logs: bool = False
     log_events: tuple[str, ...] = ()
+    plain: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def kernel_says(*reasons: str) -> Sign:
         "kernel_reason", "the kernel of {sender} says in its trace why it sent it: {kernel_reason}",
         lambda e: known(e["kernel_reason"].isin(reasons), e["kernel_reason"].notna()),
         8 if reasons else 0, -12, source="Linux include/net/rstreason.h, tracepoint tcp:tcp_send_reset", cites_logs=True, log_events=("reset_sent",),
+        plain="the kernel of {sender} gives in its trace a reason that fits",
     )  # fmt: skip
 
 

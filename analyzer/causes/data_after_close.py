@@ -20,7 +20,8 @@ CAUSE = Cause(
             "there says TCP_ABORT_ON_DATA or NO_SOCKET.",
     signs=(
         Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 6,
-             source="RFC 9293 3.10.7.4; lab case data_after_close", needed=True),
+             source="RFC 9293 3.10.7.4; lab case data_after_close", needed=True,
+             plain="{sender} had sent its FIN before"),
         Sign("data_after_fin", "{peer} sent payload after that FIN", lambda e: e["peer_data_after_sender_fin"], 6,
              source="RFC 9293 3.10.7.4; lab case data_after_close", needed=True,
              cites=("trigger_frame",)),

@@ -26,20 +26,24 @@ STRONGEST = 2
 
 
 class _Filled:
-    """A sign's sentence, filled in with an ending's values: durations with their unit, unknown values as 'unknown'."""
+    """A sign's sentence, filled in with an ending's values: durations with their unit.
 
-    def __init__(self, says: str) -> None:
-        self._says = says
-        self._fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(says) if name]
+    Where the sign does not hold, or a value is unknown, it is said plainly: a value is not denied, nor its absence read out.
+    """
+
+    def __init__(self, sign: Sign) -> None:
+        self._says, self._plain = sign.says, sign.plain or sign.says
+        self._fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(sign.says) if name]
         self.names = [name for name, _ in self._fields]
-        self._made: dict[tuple[Any, ...], Sentence] = {}
+        self._made: dict[tuple[bool, tuple[Any, ...]], Sentence] = {}
 
-    def __call__(self, values: tuple[Any, ...]) -> Sentence:
-        if values not in self._made:
+    def __call__(self, values: tuple[Any, ...], held: bool) -> Sentence:
+        held = held and None not in values
+        if (held, values) not in self._made:
             fields = zip(self._fields, values, strict=True)
             words = {name: _word(name, value, spec) for (name, spec), value in fields}
-            self._made[values] = say(self._says, **words)
-        return self._made[values]
+            self._made[held, values] = say(self._says if held else self._plain, **words)
+        return self._made[held, values]
 
 
 def _word(name: str, value: Any, spec: str) -> str:
@@ -140,7 +144,7 @@ def _shown(
     lines: Mapping[str, list[tuple[str, int, str]]],
 ) -> list[tuple[int, int, int, dict[str, Any]]]:
     """Return one sign's rows of EVIDENCE for these endings, each behind the key by which it is sorted."""
-    sentence = _Filled(sign.says)
+    sentence = _Filled(sign)
     said = list(zip(*(facts[name][shown] for name in sentence.names), strict=True)) or [()] * len(shown)
     cited = list(zip(*(facts[name][shown] for name in sign.cites), strict=True)) or [()] * len(shown)
     out = []
@@ -162,7 +166,7 @@ def _shown(
             "sign": sign.id,
             "held": None if outcome < 0 else bool(outcome),
             "weight": weight,
-            "sentence": sentence(values),
+            "sentence": sentence(values, outcome == 1),
             "frames": [(capture, frame) for frame in frames if frame is not None],
             "log_lines": _cited(sign, lines.get(ending, ())) if outcome == 1 else [],
         }

@@ -65,7 +65,7 @@ def _cause_page(name: str) -> dict[str, Any]:
         "signs": [
             {
                 "sign": s.id,
-                "says": say(s.says),
+                "says": say(s.plain or s.says, sender=say("the sender"), peer=say("the other end")),
                 "holds": s.holds,
                 "fails": s.fails,
                 "needed": s.needed,

@@ -29,7 +29,6 @@ _OUTSIDE = re.compile(
     r"([(\"',;.?]*)(.*?)([)\"',;:.?]*)", re.DOTALL
 )  # punctuation that need not stand in the code span
 _OWN_CODE = re.compile(r"`([^`]+)`")
-_COLUMN = re.compile(r"\{(\w+)[^}]*\}")  # in a sign's sentence: where a value stands
 # Who can have sent the reset that a cause explains, by its origins.
 ORIGINS = {
     "sender": N_("the host whose address the reset carries"),
@@ -285,7 +284,7 @@ def cause_page(page: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) 
     blocks += [f"## {tr(heading)}\n\n{prose(page[name])}" for name, heading in told]
     signs = [
         (
-            prose(_COLUMN.sub(r"`\1`", sign["says"]), True),
+            prose(sign["says"], True),
             tr("required") if sign["needed"] and not sign["holds"] else f"{sign['holds']:+d}",
             tr("ruled out") if sign["needed"] else f"{sign['fails']:+d}" if sign["fails"] else "",
             safe(sign["source"], True),
