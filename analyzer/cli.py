@@ -20,19 +20,28 @@ from analyzer.console import err, json_out, out, progress_bar, save, show_page, 
 from analyzer.errors import PcapreportError, UsageError
 from analyzer.options import (
     Around,
+    AsJson,
     At,
     Captures,
+    CsvTo,
     Host,
+    JsonTo,
     Language,
     Logs,
+    MarkdownTo,
     NoDissection,
+    Open,
+    Output,
     Port,
     Quiet,
     Redact,
     RedactKey,
     Since,
+    Statements,
     Until,
     Zone,
+    key_of,
+    points_of,
 )
 
 if TYPE_CHECKING:
@@ -49,18 +58,8 @@ NOTHING_HARMFUL, HARMFUL, UNUSABLE, INTERNAL = 0, 1, 2, 3  # exit statuses, a co
 INTERRUPTED = 130  # what shells say of a program ended by Ctrl-C: 128 + SIGINT
 
 RESET_COLUMNS = [
-    "time",
-    "capture",
-    "frame",
-    "stream",
-    "client",
-    "server",
-    "apparent_sender",
-    "reset_by",
-    "confidence",
-    "cause",
-    "harmless",
-]
+    "time", "capture", "frame", "stream", "client", "server", "apparent_sender", "reset_by", "confidence", "cause", "harmless",
+]  # fmt: skip
 LOG_ENTRIES = 100  # entries that `logs` shows; --json has them all
 LOG_COLUMNS = ["source", "line", "written", "zone", "format", "event", "client_ip", "client_port", "pid", "text"]
 
@@ -86,25 +85,15 @@ def analyze(
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
     lang: Language = "",
-    statements: Annotated[
-        bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
-    ] = False,
+    statements: Statements = False,
     redact: Redact = False,
     redact_key: RedactKey = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="Where the report goes.")
-    ] = None,
-    json_to: Annotated[
-        str | None, typer.Option("--json", metavar="FILE|-", help="Write the result document; '-' is standard output.")
-    ] = None,
-    markdown_to: Annotated[
-        str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the verdict for a ticket or a chat.")
-    ] = None,
-    csv_to: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the resets for a spreadsheet.")
-    ] = None,
+    output: Output = None,
+    json_to: JsonTo = None,
+    markdown_to: MarkdownTo = None,
+    csv_to: CsvTo = None,
     quiet: Quiet = False,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    open_it: Open = False,
 ) -> int:
     """Analyse captures and logs, and write one HTML report.
 
@@ -122,7 +111,7 @@ def analyze(
         raise UsageError("--csv writes a file; name one.")
     document = None if json_to in (None, "-") else Path(json_to)
     ticket = None if markdown_to in (None, "-") else Path(markdown_to)
-    key = _key(redact_key)
+    key = key_of(redact_key)
     redact = redact or key is not None
     if redact and statements:
         raise UsageError("--redact takes statements out, and --statements asks for them; choose one.")
@@ -142,7 +131,7 @@ def analyze(
             raise UsageError(f"Two of the results cannot both be {path}.")
     with progress_bar(quiet) as progress:
         d = pipeline.analyze(
-            captures or (), log or (), at=_points(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
+            captures or (), log or (), at=points_of(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
             dissect=not no_dissection, statements=statements, progress=progress,
         )  # fmt: skip
     d = pipeline.redact(d, key) if redact else d
@@ -175,7 +164,7 @@ def resets(
     ] = False,
     redact: Redact = False,
     redact_key: RedactKey = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """List the resets, for a terminal or a script.
 
@@ -183,14 +172,14 @@ def resets(
     """
     from analyzer import pipeline
 
-    key = _key(redact_key)
+    key = key_of(redact_key)
     redact = redact or key is not None
     with progress_bar() as progress:
         if frames:
-            table = pipeline.reset_frames(captures or (), at=_points(at), progress=progress)
+            table = pipeline.reset_frames(captures or (), at=points_of(at), progress=progress)
             table, harmful = pipeline.redact_frames(table, key) if redact else table, len(table) > 0
         else:
-            d = pipeline.analyze(captures or (), at=_points(at), dissect=False, progress=progress)
+            d = pipeline.analyze(captures or (), at=points_of(at), dissect=False, progress=progress)
             d = pipeline.redact(d, key) if redact else d
             table, harmful = d.resets.reset_index()[RESET_COLUMNS], d.harmful
     table_out(table, as_json)
@@ -220,7 +209,7 @@ def explain(
 
     if sum(x is not None for x in (log, stream, client)) != 1:
         raise UsageError("Name exactly one of --log FILE:LINE, --stream N and --client IP:PORT.")
-    key = _key(redact_key)
+    key = key_of(redact_key)
     logs: list[str] = []
     line = None
     if log is not None:
@@ -232,7 +221,7 @@ def explain(
         d = pipeline.analyze(
             captures or (),
             logs,
-            at=_points(at),
+            at=points_of(at),
             log_timezone=log_timezone,
             dissect=not no_dissection,
             progress=progress,
@@ -248,7 +237,7 @@ def explain(
 def logs(
     files: Annotated[list[str], typer.Argument(metavar="FILE...")],
     log_timezone: Zone = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+    as_json: AsJson = False,
     lang: Language = "",
 ) -> int:
     """Show what was recognised in these logs: format, zone, events, what was not understood, and the first entries.
@@ -356,26 +345,6 @@ def version() -> int:
 
     out(f"pcapreport {installed('pcapreport')}\n")
     return NOTHING_HARMFUL
-
-
-def _points(at: list[str] | None) -> dict[str, list[str]]:
-    points: dict[str, list[str]] = {}
-    for item in at or ():
-        name, equals, path = item.partition("=")
-        if not equals or not name or not path:
-            raise UsageError(f"--at {item!r} is not NAME=CAPTURE; for example --at server=db1.pcap.")
-        points.setdefault(name, []).append(path)
-    return points
-
-
-def _key(path: Path | None) -> bytes | None:
-    """Return the secret that a file holds, without the line end that an editor leaves."""
-    if path is None:
-        return None
-    try:
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _report_name(d: Diagnosis) -> str:

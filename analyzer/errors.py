@@ -13,6 +13,11 @@ from typing import Literal
 class PcapreportError(Exception):
     """Base of everything raised on purpose; its text is one sentence that can be shown to a user as it is."""
 
+    @property
+    def sentence(self) -> str:
+        """The sentence as it was made: where it is a `language.Sentence`, a report can say it in another language."""
+        return str(self) if not self.args or not isinstance(self.args[0], str) else self.args[0]
+
 
 class UnusableInput(PcapreportError):
     """Nothing could be read from what was given: the sentence says what is wrong, where, and what to try."""

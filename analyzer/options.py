@@ -1,4 +1,4 @@
-"""The arguments and options that several commands share. Never here: a command (cli.py)."""
+"""The arguments and options of the commands, and what they are read as. Never here: a command (cli.py)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from analyzer import language
+from analyzer.errors import UsageError
 
 Captures = Annotated[
     list[str] | None,
@@ -68,3 +69,39 @@ Language = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing; the exit status and the files tell.")]
 NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run tshark on the reset connections.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For a script.")]
+
+# What `analyze` writes, and what of it.
+Statements = Annotated[
+    bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="Where the report goes.")]
+JsonTo = Annotated[
+    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result document; '-' is standard output.")
+]
+MarkdownTo = Annotated[
+    str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the verdict for a ticket or a chat.")
+]
+CsvTo = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the resets for a spreadsheet.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
+
+
+def points_of(at: list[str] | None) -> dict[str, list[str]]:
+    """Return the captures of each point that --at names. Raises UsageError where one is not NAME=CAPTURE."""
+    points: dict[str, list[str]] = {}
+    for item in at or ():
+        name, equals, path = item.partition("=")
+        if not equals or not name or not path:
+            raise UsageError(f"--at {item!r} is not NAME=CAPTURE; for example --at server=db1.pcap.")
+        points.setdefault(name, []).append(path)
+    return points
+
+
+def key_of(path: Path | None) -> bytes | None:
+    """Return the secret that a file holds, without the line end that an editor leaves."""
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error

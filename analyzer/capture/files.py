@@ -99,10 +99,10 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[CaptureFile], l
                     _add(path, found)
                 except UnusableInput as trouble:
                     troubles.append(trouble)
-                    notices.append(Notice("error", str(path), "", str(trouble)))
+                    notices.append(Notice("error", str(path), "", trouble.sentence))
         except UnusableInput as trouble:
             troubles.append(trouble)
-            notices.append(Notice("error", os.fspath(given), "", str(trouble)))
+            notices.append(Notice("error", os.fspath(given), "", trouble.sentence))
     if not found:
         if not troubles:
             raise UnusableInput("No capture was given.")
@@ -128,7 +128,7 @@ def _expand(given: str | os.PathLike[str]) -> Iterator[Path]:
         return
     files = [Path(match) for match in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(match)]
     if not files:
-        raise UnusableInput(f"No file matches {pattern}.")
+        raise UnusableInput(say("No file matches {pattern}.", pattern=pattern))
     yield from files
 
 
@@ -146,7 +146,11 @@ def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
     try:
         paths = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
-        raise UnusableInput(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
+        raise UnusableInput(
+            say(
+                "The folder {folder} cannot be read: {reason}.", folder=str(folder), reason=error.strerror or str(error)
+            )
+        ) from error
     for path in paths:
         try:
             _add(path, found)
@@ -154,11 +158,13 @@ def _search(folder: Path, found: dict[Path, CaptureFile]) -> list[Notice]:
         except _NoCapture:
             passed.append(path.name)
         except UnusableInput as trouble:
-            notices.append(Notice("error", str(path), "", str(trouble)))
+            notices.append(Notice("error", str(path), "", trouble.sentence))
     if not captures:
         if notices:
             raise UnusableInput(notices[0].sentence)
-        raise UnusableInput(f"The folder {folder} holds no capture (its subfolders were not searched).")
+        raise UnusableInput(
+            say("The folder {folder} holds no capture (its subfolders were not searched).", folder=str(folder))
+        )
     if passed:
         names = ", ".join(passed[:SHOWN]) + (f" … (+{len(passed) - SHOWN})" if len(passed) > SHOWN else "")
         notices.append(Notice("info", str(folder), "", say("Not captures, and left out: {names}.", names=names)))
@@ -171,17 +177,23 @@ def _inspect(path: Path, shown: str = "") -> CaptureFile:
     with Stream(path) as stream:
         size = path.stat().st_size
         if size == 0:
-            raise UnusableInput(f"{called} is empty (0 bytes): nothing was captured, or it was not written yet.")
+            raise UnusableInput(
+                say("{name} is empty (0 bytes): nothing was captured, or it was not written yet.", name=called)
+            )
         try:
             head = stream.head(foreign.HEAD_BYTES)
         except OSError as error:
-            raise UnusableInput(f"{called} is damaged: its {stream.compression} data cannot be read.") from error
+            raise UnusableInput(
+                say("{name} is damaged: its {method} data cannot be read.", name=called, method=str(stream.compression))
+            ) from error
         if head[:4] in pcap.MAGICS:
             form = "pcap"
         elif head[:4] == pcapng.MAGIC:
             form = "pcapng"
         elif any(magic.startswith(head) for magic in (*pcap.MAGICS, pcapng.MAGIC)):
-            raise UnusableInput(f"{called} is cut within its first {len(head)} bytes and holds no packet.")
+            raise UnusableInput(
+                say("{name} is cut within its first {n} bytes and holds no packet.", name=called, n=len(head))
+            )
         else:
             raise _NoCapture(foreign.sentence(called, head))
         return CaptureFile(path, shown or path.name, size, form, _first(stream, form), stream.compression)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from analyzer.errors import UnusableInput
+from analyzer.language import say
 
 # First bytes -> name. RFC 1952 2.3.1, RFC 8878 3.1.1, the .xz format 2.1.1.1, the LZ4 frame format.
 COMPRESSIONS = {
@@ -64,7 +65,9 @@ class Stream:
         self._raw: BinaryIO
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
-                raise UnusableInput(f"{path} is not a regular file; write the capture to a file first.")
+                raise UnusableInput(
+                    say("{path} is not a regular file; write the capture to a file first.", path=str(path))
+                )
             self._raw = open(path, "rb", buffering=0)  # noqa: SIM115 (close does)
         except OSError as error:
             raise UnusableInput(unreadable(path, error)) from error
@@ -77,7 +80,11 @@ class Stream:
             except ImportError as error:
                 self._raw.close()
                 raise UnusableInput(
-                    f"{path} is compressed with {self.compression}, which this Python cannot read; decompress it first."
+                    say(
+                        "{path} is compressed with {method}, which this Python cannot read; decompress it first.",
+                        path=str(path),
+                        method=self.compression,
+                    )
                 ) from error
 
     def __enter__(self) -> Stream:
@@ -142,14 +149,19 @@ class Stream:
 def unreadable(path: Path, error: OSError) -> str:
     """Return the sentence for a file that the system refuses: what it is, and whose."""
     if isinstance(error, FileNotFoundError):
-        return f"{path} does not exist."
+        return say("{path} does not exist.", path=str(path))
     if isinstance(error, IsADirectoryError):
-        return f"{path} is a folder."
+        return say("{path} is a folder.", path=str(path))
     if not isinstance(error, PermissionError):
-        return f"{path} cannot be read: {error.strerror or error}."
+        return say("{path} cannot be read: {reason}.", path=str(path), reason=error.strerror or str(error))
     try:
         mode = stat.filemode(os.stat(path).st_mode)
-        whose = f"it belongs to {path.owner()} (mode {mode})" if os.name == "posix" else "access to it is denied"
+        belongs = say("it belongs to {owner} (mode {mode})", owner=path.owner(), mode=mode)
+        whose = belongs if os.name == "posix" else say("access to it is denied")
     except (OSError, KeyError, NotImplementedError):  # no such user, or not even its folder may be searched
-        whose = "access to it is denied"
-    return f"{path} cannot be read: {whose}; run as a user who may read it, or copy it where you may."
+        whose = say("access to it is denied")
+    return say(
+        "{path} cannot be read: {whose}; run as a user who may read it, or copy it where you may.",
+        path=str(path),
+        whose=whose,
+    )

@@ -237,7 +237,7 @@ def _limits(told: Story) -> Iterator[str]:
     notices, unmatched = story.troubles(told.document), get(told.document, "unmatched_log_lines", [])
     lines = []
     for notice in notices[:NOTICES]:
-        place = " ".join(str(part) for part in (notice.get("source"), notice.get("place")) if known(part))
+        place = wording.source(notice)
         lines.append((f"{code(wording.cut(place, 100))}: " if place else "") + safe(notice.get("sentence")))
     if len(notices) > NOTICES:
         lines.append(wording.more(len(notices) - NOTICES))

@@ -53,6 +53,7 @@ FILTERS = {
     "moment": wording.moment,
     "opening": wording.opening,
     "seconds": wording.seconds,
+    "place": wording.place,
     "prose": prose,
     "probability": wording.probability,
     "share": wording.share,

@@ -282,7 +282,7 @@ def _limits(told: Story, width: int) -> Iterator[Line]:
     yield "plain", ""
     yield "title", tr("What it could not see")
     for notice in notices[:NOTICES]:
-        place = " ".join(str(part) for part in (notice.get("source"), notice.get("place")) if known(part))
+        place = wording.source(notice)
         begin = f"{wording.cut(place, 80)}: " if place else ""
         yield from wrapped(f"{begin}{notice.get('sentence')}", width, "    ", "  - ")
     if len(notices) > NOTICES:

@@ -215,6 +215,23 @@ def tie(line: Any) -> str:
     return str(line.get("tie_sentence") or tr(TIES.get(kind, kind)))
 
 
+def place(text: object) -> str:
+    """Return where in a source a notice stands, in words: 'frame 17', 'line 3, 9', 'byte 1048'."""
+    kind, _, number = str(text).partition(" ")
+    words = {
+        "frame": tr("frame {place}", place=number),
+        "line": tr("line {place}", place=number),
+        "byte": tr("byte {place}", place=number),
+    }
+    return words.get(kind, str(text)) if number else str(text)
+
+
+def source(notice: Any) -> str:
+    """Return the source of a notice, and the place in it, as far as they are known."""
+    words = place(notice["place"]) if known(notice.get("place")) else ""
+    return " ".join(str(part) for part in (notice.get("source"), words) if known(part))
+
+
 def share(part: Any) -> str:
     """Return a share as a whole percentage, never 100 % or 0 % for almost."""
     percent = round(100 * part)
