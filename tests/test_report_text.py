@@ -104,3 +104,11 @@ def test_confidence_is_never_rounded_up_to_certainty() -> None:
 def test_unknown_is_not_a_value() -> None:
     assert not any(wording.known(value) for value in (None, pd.NA, pd.NaT, float("nan"), ""))
     assert all(wording.known(value) for value in (0, False, 0.0, "0"))
+
+
+def test_a_command_at_the_end_stands_in_one_line() -> None:
+    command = "tcpdump -i any -s 128 -G 600 -w 'at-client-%Y%m%d-%H%M%S.pcap' 'tcp port 5432'"
+    for colon in (": ", "："):
+        lines = [text for _, text in terminal.with_command(f"Capture there. On that host{colon}`{command}`", 40)]
+        assert lines == ["  Capture there. On that host" + colon.strip(), f"  {command}"]
+    assert len(list(terminal.with_command("See `a` and `b`", 40))) == 1

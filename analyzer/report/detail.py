@@ -211,4 +211,4 @@ def _prose(item: Item, chapter: Chapter, width: int) -> Iterator[str]:
         if known(text):
             yield ""
             yield tr(label)
-            yield from (line for _, line in wrapped(str(text), width, "  "))
+            yield from (line for _, line in terminal.with_command(str(text), width))

@@ -6,6 +6,7 @@ Lives here: what the block says, line by line, and its colours on a terminal. Ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ TOP = 3  # signs for and against
 LOG_LINES = 4
 TEXT_LINES = 3  # of one log line
 NOTICES = 5
+_COMMAND = re.compile(r"(?P<told>[^`]*[:：]) ?`(?P<command>[^`]*)`", re.DOTALL)  # prose that ends with a command
 STYLES = {"title": "bold", "client": "bold blue", "server": "bold magenta", "middlebox": "bold yellow", "undetermined": "bold",
           "quiet": "dim", "for": "green", "against": "red", "log": "cyan", "plain": ""}  # fmt: skip
 
@@ -263,7 +265,7 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
         if known(text):
             yield "plain", ""
             yield "title", tr(label)
-            yield from wrapped(str(text), width, "  ")
+            yield from with_command(str(text), width)
     if known(reset.get("filter")):
         yield "plain", ""
         yield "title", tr("Check it in Wireshark")
@@ -272,6 +274,14 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
             "in {capture}, frame {frame}", capture=wording.cut(reset.get("capture"), 100), frame=reset.get("frame")
         )
         yield from wrapped(place, width, "  ", style="quiet")
+
+
+def with_command(text: str, width: int) -> Iterator[Line]:
+    """Return prose in lines; a command that it ends with stands alone and unbroken, to be copied."""
+    match = _COMMAND.fullmatch(text)
+    yield from wrapped(match["told"] if match else text, width, "  ")
+    if match:
+        yield "plain", f"  {clean(match['command'])}"
 
 
 def _limits(told: Story, width: int) -> Iterator[Line]:
