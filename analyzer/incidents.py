@@ -32,19 +32,17 @@ FOLLOWERS = (
     "keep_alive_race",
     "abortive_close",
 )
-# A proxy passes a reset on within this time.
-PASSED_ON = 0.25  # s
 # Lists of hosts stop here; the rest is in the findings.
 MOST_HOSTS = 20
 
 NEEDED = (
-    "ending", "kind", "time", "client_ip", "server_ip", "server_port", "server", "sender", "apparent_sender", "other_leg", "timer_low", "timer_high",
-    "timer_known", "path_failures",
+    "ending", "kind", "time", "client_ip", "server_ip", "server_port", "server", "sender", "apparent_sender", "other_leg_connection", "timer_low",
+    "timer_high", "timer_known", "path_failures",
 )  # fmt: skip
 
 
-def incidents(endings: pd.DataFrame, findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
-    """Return INCIDENTS, the top one first.
+def incidents(endings: pd.DataFrame, findings: pd.DataFrame, matches: pd.DataFrame, legs: pd.DataFrame) -> pd.DataFrame:
+    """Return INCIDENTS, the top one first. `legs`: ending, connection: the connections that each ending stands for.
 
     Endings of one cause, sender and harm are one incident where they share the server port, or both hosts, without a long pause, or
     come in one burst. What only follows from another ending (refused attempts after a stop, a proxy's other leg) joins that one.
@@ -55,6 +53,9 @@ def incidents(endings: pd.DataFrame, findings: pd.DataFrame, matches: pd.DataFra
     table = endings[list(NEEDED)].merge(findings, on="ending").sort_values("time", kind="stable", ignore_index=True)
     table["no_harm"] = table["harmless"].fillna(False).astype(bool)
     table["logged"] = table["ending"].isin(matches["ending"])
+    own_end = (table["reset_by"] == table["apparent_sender"]) | (table["kind"] != "reset")
+    of_connection = legs.drop_duplicates("connection").set_index("connection")["ending"]
+    table["first_leg"] = table["other_leg_connection"].map(of_connection).where(own_end)
     members = schema.rows(table)
     groups = [[members[n] for n in numbers] for numbers in _groups(table, members)]
     groups.sort(key=_rank)
@@ -109,7 +110,7 @@ def _runs(label: Any, at: Any, pause: float) -> Iterable[list[int]]:
 def _fold(members: list[Any], at: Any, join: Any) -> None:
     """Join consequences to what they follow from."""
     stopped: dict[tuple[Any, ...], int] = {}
-    latest: dict[str, int] = {}
+    place = {m.ending: n for n, m in enumerate(members)}
     waiting: dict[tuple[Any, ...], list[int]] = {}
     for n, m in enumerate(members):
         service = (m.server_ip, m.server_port)
@@ -124,15 +125,13 @@ def _fold(members: list[Any], at: Any, join: Any) -> None:
                 join(leader, n)
             elif m.cause != "connection_refused":
                 waiting.setdefault(service, []).append(n)
-        first_leg = latest.get(m.other_leg) if m.cause == "relayed_reset" else None
-        if first_leg is not None and at[n] - at[first_leg] <= PASSED_ON:
-            join(first_leg, n)
-        latest[m.sender] = n
+        if m.first_leg in place:  # what a proxy did on its other side
+            join(place[m.first_leg], n)
 
 
 def _row(number: int, group: list[Any]) -> dict[str, Any]:
-    leads = [m for m in group if m.cause in LEADERS] or [m for m in group if m.cause != "relayed_reset"] or group
-    head = leads[0]
+    first = [m for m in group if m.first_leg is None] or group
+    head = next((m for m in first if m.cause in LEADERS), first[0])
     same = [m for m in group if m.cause == head.cause and m.reset_by == head.reset_by]
     cause = all_causes()[head.cause]
     return {
@@ -193,7 +192,17 @@ def _more(group: list[Any], same: list[Any]) -> list[Sentence]:
     if len(same) >= MASS and length <= AFTERMATH:
         parts.append(say("All within {duration}.", duration=seconds(max(length, 1e-6))))
     refused = sum(m.cause == "connection_refused" for m in group) if same[0].cause != "connection_refused" else 0
-    rest = len(group) - len(same) - refused
+    passed_on = [m for m in group if m.first_leg is not None and m not in same]
+    if passed_on:
+        parts.append(
+            say_many(
+                "{host} passed that on: it ended {n} connection of its other side.",
+                "{host} passed that on: it ended {n} connections of its other side.",
+                len(passed_on),
+                host=_proxy(passed_on),
+            )
+        )
+    rest = len(group) - len(same) - refused - len(passed_on)
     if rest:
         parts.append(
             say_many("{n} more connection broke in consequence.", "{n} more connections broke in consequence.", rest)
@@ -207,6 +216,12 @@ def _more(group: list[Any], same: list[Any]) -> list[Sentence]:
             )
         )
     return parts
+
+
+def _proxy(passed_on: list[Any]) -> str:
+    """Return the host that stood between, as its own side of these connections calls it."""
+    hosts = {m.server_ip if m.apparent_sender == "server" else m.client_ip for m in passed_on}
+    return str(next(iter(hosts))) if len(hosts) == 1 else say("{n} hosts", n=len(hosts))
 
 
 def _timer(same: list[Any]) -> list[Sentence]:

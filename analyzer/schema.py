@@ -508,8 +508,10 @@ ENDINGS = _table(
     same_ports_ended=_c("string", "how the earlier connection between the same addresses and ports ended: 'well', 'reset', 'silence' or 'open'; "
                                   "null without one in the capture"),
     since_same_ports=_c("Float64", "first packet of this connection minus the last of that one", "s"),
-    other_leg=_c("string", "the other connection of the apparent sender, in the opposite role, on which it had just received a reset: its other end"),
-    other_leg_delay=_c("Float64", "this reset minus that one", "s"),
+    other_leg=_c("string", "the other connection of the apparent sender's host, in the opposite role, on which it had just received a reset: "
+                           "whose address that reset carries", caveat="two addresses are one host's where the capture was taken on it"),
+    other_leg_delay=_c("Float64", "what the apparent sender did here (its FIN, else its reset) minus that reset", "s"),
+    other_leg_connection=_c("Int64", "CONNECTIONS.connection of that other connection"),
     twin=_c("string", "client address of another connection with the same ports and server, whose handshake was seen while this one's was not"),
     cancel_nearby=_c("boolean", "the same client had sent a cancel request to that server port within ten seconds before"),
     same_wait=_c("Int64", "other resets of this client to that server port after the same wait for an answer"),

@@ -423,5 +423,8 @@ def apply(endings: pd.DataFrame, seen: Vantage) -> pd.DataFrame:
     out = endings.copy()
     for name in ("at_sender", "absent_at_sender", "at_peer", "later_elsewhere"):
         out[name] = out["ending"].map(facts[name]).astype("boolean")
-    keep = out["ending"] == out["ending"].map(facts["same_as"])
+    stands_for = out["ending"].map(facts["same_as"])
+    for name in ("other_leg", "other_leg_delay", "other_leg_connection"):  # the point on the proxy's host knows it
+        out[name] = out[name].fillna(out.groupby(stands_for)[name].transform("first"))
+    keep = out["ending"] == stands_for
     return schema.ENDINGS.conform(out[keep])

@@ -150,28 +150,6 @@ def test_the_earlier_connection_on_the_same_ports() -> None:
     assert (e.same_ports_ended, e.since_same_ports) == ("well", pytest.approx(20.0))
 
 
-def test_the_other_leg_of_a_proxy() -> None:
-    broken = {
-        "time": 5.0,
-        "client_ip": "192.0.2.9",
-        "server_ip": "192.0.2.8",
-        "sender": "192.0.2.8:5432",
-        "connection": 1,
-    }
-    passed = {
-        "time": 5.01,
-        "client_ip": "192.0.2.1",
-        "server_ip": "192.0.2.9",
-        "sender": "192.0.2.9:6432",
-        "connection": 2,
-    }
-    later = {**passed, "time": 9.0, "client_ip": "192.0.2.3", "connection": 3}
-    lives = [{"first": 0.0, "last": 5.0}]
-    first, second, third = population([broken, passed, later], lives)
-    assert (first.other_leg, second.other_leg, third.other_leg) == (None, "192.0.2.8:5432", None)
-    assert second.other_leg_delay == pytest.approx(0.01, abs=1e-5)
-
-
 def test_several_ports_of_one_host_and_the_same_wait() -> None:
     lost = [{"time": float(n), "server_port": 5000 + n % 3} for n in range(6)]
     assert [e.host_ports_lost for e in population(lost, [{"first": 0.0, "last": 1.0}])] == [3] * 6

@@ -93,7 +93,9 @@ def judged(table: pd.DataFrame, events: str | None = None) -> Any:
     table = schema.ENDINGS.conform(table.assign(server_log_events=events))
     _, findings, notices = diagnosis.diagnose(table, schema.MATCHES.empty())
     assert not notices
-    (incident,) = schema.rows(incidents.incidents(table, findings, schema.MATCHES.empty()))
+    (incident,) = schema.rows(
+        incidents.incidents(table, findings, schema.MATCHES.empty(), table[["ending", "connection"]])
+    )
     return schema.rows(findings)[0], incident
 
 

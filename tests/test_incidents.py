@@ -12,6 +12,9 @@ from analyzer import incidents, schema
 def grouped(*rows: dict[str, Any]) -> list[Any]:
     base = {"kind": "reset", "client_ip": "192.0.2.1", "server_ip": "192.0.2.2", "server_port": 5432, "apparent_sender": "server",
             "sender": "192.0.2.2:5432", "server": "192.0.2.2:5432"}  # fmt: skip
+    legs = pd.DataFrame(
+        {"ending": [f"r{n}" for n, _ in enumerate(rows, start=1)], "connection": range(1, len(rows) + 1)}
+    )
     said = {
         "cause": "abortive_close",
         "reset_by": "server",
@@ -30,7 +33,7 @@ def grouped(*rows: dict[str, Any]) -> list[Any]:
     tables = (
         table.conform(pd.DataFrame(data)) for table, data in ((schema.ENDINGS, endings), (schema.FINDINGS, findings))
     )
-    return schema.rows(incidents.incidents(*tables, schema.MATCHES.empty()))
+    return schema.rows(incidents.incidents(*tables, schema.MATCHES.empty(), legs))
 
 
 def test_a_scan_of_many_ports_is_one_incident_that_names_the_host() -> None:
@@ -69,16 +72,19 @@ def test_consequences_of_a_stop_join_it() -> None:
     assert len(grouped({"at": 0.0, "cause": "server_shutdown"}, {"at": 300.0, "cause": "connection_refused"})) == 2
 
 
+FIRST_LEG = {"at": 0.0, "cause": "connection_state_lost", "server_ip": "192.0.2.9", "client_ip": "192.0.2.2"}
+SECOND_LEG = {"at": 0.01, "cause": "relayed_reset", "other_leg_connection": 1}
+
+
 def test_a_proxys_second_leg_joins_the_first() -> None:
-    first = {
-        "at": 0.0,
-        "cause": "connection_state_lost",
-        "server_ip": "192.0.2.9",
-        "sender": "192.0.2.9:5432",
-        "client_ip": "192.0.2.2",
-    }
-    (found,) = grouped(first, {"at": 0.01, "cause": "relayed_reset", "other_leg": "192.0.2.9:5432"})
+    (found,) = grouped(FIRST_LEG, SECOND_LEG)
     assert (found.cause, found.resets) == ("connection_state_lost", 2)
+    assert found.sentence == "One. 192.0.2.2 passed that on: it ended 1 connection of its other side."
+
+
+def test_a_proxy_is_not_blamed_for_what_a_device_did_to_its_second_leg() -> None:
+    assert len(grouped(FIRST_LEG, {**SECOND_LEG, "cause": "idle_timeout", "reset_by": "middlebox"})) == 2
+    assert len(grouped(FIRST_LEG, {**SECOND_LEG, "other_leg_connection": 99})) == 2, "that leg was not asked for"
 
 
 def test_an_idle_timer_is_named_with_its_bracket() -> None:

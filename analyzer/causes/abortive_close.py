@@ -53,6 +53,10 @@ CAUSE = Cause(
              _will_not_wait, 8, 0, source="tcp(7): TCP_LINGER2; lab case no_lingering", cites=("trigger_frame", "frame")),
         Sign("service_gone", "the next attempt was refused: the whole process had ended", lambda e: e["retry_refused"], -5, 0,
              source="Linux __tcp_close; lab cases server_process_killed, listener_killed"),
+        Sign("passed_on", "its host had received a reset from {other_leg} {other_leg_delay} before, on a connection in the opposite role: "
+             "the reason lies there",
+             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna()), -10, source="lab case haproxy_relayed_reset",
+             plain="its host had received a reset just before, on a connection in the opposite role: the reason lies there"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="Linux tcp_keepalive_timer; lab case keepalive_failure",
              plain="{sender} had been probing with keepalives, two or more in a row"),

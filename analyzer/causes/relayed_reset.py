@@ -18,9 +18,10 @@ CAUSE = Cause(
     confirm="The proxy's log for that time: HAProxy termination state (first letter S: the server aborted, C: the client), Envoy flags UC or DC, "
             "PgBouncer `server conn crashed?`.",
     signs=(
-        Sign("other_leg", "the same host had received a reset from {other_leg} {other_leg_delay} before, on a connection in the opposite role",
+        Sign("other_leg",
+             "its host had received a reset from {other_leg} on a connection in the opposite role, {other_leg_delay} before it ended this one",
              lambda e: known(e["other_leg"].notna(), e["other_leg"].notna()), 22, source="lab case haproxy_relayed_reset",
-             plain="the same host had received a reset just before, on a connection in the opposite role"),
+             plain="its host had received a reset on a connection in the opposite role, just before it ended this one"),
         Sign("device_says_so", "the reset's own text says that it was passed on: {payload_text}",
              lambda e: e["payload_text"].str.contains("{peer}", regex=False), 20, 0, source="F5 K13223: the reset's cause in its payload",
              plain="the reset's own text says that it was passed on"),

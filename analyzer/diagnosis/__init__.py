@@ -25,7 +25,7 @@ from analyzer.diagnosis.evidence import evidence
 from analyzer.diagnosis.hypothesis import Hypothesis
 from analyzer.diagnosis.record import record as record
 from analyzer.errors import Notice
-from analyzer.language import N_, say
+from analyzer.language import N_, joined, say
 
 # All weights of evidence are divided by this, priors are not. The one number that the corpus sets: the largest (most modest) with
 # which a confidence in a cause is within 0.08 of how often such answers are right (captures/SCORE.md, "Calibration").
@@ -356,7 +356,10 @@ def finding_sentence(ending: Any, finding: Any) -> str:
             "The host of {peer} itself sent the reset that carries the address of {sender} ({sure}): {title}.",
             sender=sender, **told,
         )  # fmt: skip
-    return say(_RESET[role], sender=ending.sender, **told)
+    reset = say(_RESET[role], sender=ending.sender, **told)
+    if finding.cause == "relayed_reset" and ending.other_leg:
+        return joined([reset, say("The leg that broke first is the one with {other_leg}.", other_leg=ending.other_leg)])
+    return reset
 
 
 def _next_capture(ending: Any) -> str | None:

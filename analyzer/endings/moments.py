@@ -1,4 +1,4 @@
-"""What else happened around the moment of an ending: on the same service, the same host, the same ports, the proxy's other leg.
+"""What else happened around the moment of an ending: on the same service, the same host, the same ports.
 
 Lives here: joins of ENDINGS with CONNECTIONS by time, all by column. Never here: silences and their timers (timers.py).
 """
@@ -20,7 +20,6 @@ SECOND = 1_000_000_000  # ns
 TOGETHER = 1 * SECOND  # endings of one service within this time may have one reason
 REFUSED_WITHIN = 60 * SECOND  # a service that is gone is refused within this time, where anyone asks
 LOST_WITHIN = 60 * SECOND  # a host that comes back answers its old peers as they speak
-LEG_WITHIN = SECOND // 4  # a proxy passes a reset on within this time
 CANCELLED_WITHIN = 10 * SECOND  # a cancel request and the end of the session that it was for
 CANCEL_BYTES = 16  # PostgreSQL's CancelRequest
 AROUND = 5 * SECOND  # "around the moment" for rates and answer times
@@ -42,7 +41,6 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
     _services(out, connections)
     out["host_ports_lost"] = _ports_lost(out)
     _same_ports(out, connections)
-    _other_leg(out)
     _twins(out, connections)
     out["cancel_nearby"] = _cancelled(out, connections)
     out["same_wait"] = _same_wait(out)
@@ -164,30 +162,6 @@ def _same_ports(out: pd.DataFrame, connections: pd.DataFrame) -> None:
     before = before.set_index("connection")
     out["same_ports_ended"] = out["connection"].map(before["ended"]).astype("string")
     out["since_same_ports"] = out["connection"].map(before["since"]).astype("Float64")
-
-
-def _other_leg(out: pd.DataFrame) -> None:
-    """Fill in other_leg: a reset that the apparent sender's host received just before, on a connection in the opposite role."""
-    out["other_leg"] = pd.Series(pd.NA, index=out.index, dtype="string")
-    out["other_leg_delay"] = pd.Series(pd.NA, index=out.index, dtype="Float64")
-    resets = out[out["kind"] == "reset"]
-    by_client = resets["apparent_sender"] == "client"
-    at = pd.Series(nanoseconds(resets["time"]), index=resets.index)
-    sent = pd.DataFrame(
-        {"row": resets.index, "at": at, "point": resets["point"], "host": resets["client_ip"].where(by_client, resets["server_ip"]),
-         "role": np.where(by_client, "client", "server")}
-    )  # fmt: skip
-    received = pd.DataFrame(
-        {"at": at, "point": resets["point"], "host": resets["server_ip"].where(by_client, resets["client_ip"]),
-         "role": np.where(by_client, "client", "server"), "leg": resets["sender"], "then": at}
-    )  # fmt: skip
-    # The receiver of a client's reset is a server there: as a proxy it is the client of its other leg.
-    joined = pd.merge_asof(
-        sent.sort_values("at"), received.sort_values("at"), on="at", by=["point", "host", "role"], tolerance=LEG_WITHIN,
-        allow_exact_matches=False,
-    ).dropna(subset=["leg"])  # fmt: skip
-    out.loc[joined["row"], "other_leg"] = joined["leg"].to_numpy()
-    out.loc[joined["row"], "other_leg_delay"] = ((joined["at"] - joined["then"]) / SECOND).to_numpy()
 
 
 def _twins(out: pd.DataFrame, connections: pd.DataFrame) -> None:

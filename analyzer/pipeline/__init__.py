@@ -130,7 +130,7 @@ def analyze(
 
     evidence, findings, crashed = diagnosis.diagnose(judged, matches)
     findings = with_next_log(findings, matches, tied.unmatched)
-    table = incidents.incidents(judged, findings, matches)
+    table = incidents.incidents(judged, findings, matches, legs)
     return Diagnosis(
         captures=survey.captures,
         coverage=coverage,
