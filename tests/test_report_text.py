@@ -12,7 +12,7 @@ import report_fixture as fixture
 from rich.console import Console
 
 from analyzer import report
-from analyzer.report import wording
+from analyzer.report import terminal, wording
 
 
 def cells(line: str) -> int:
