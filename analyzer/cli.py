@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analyzer import language
-from analyzer.console import err, json_out, out, progress_bar, save, show_page, table_out, writable
+from analyzer.console import err, json_out, out, progress_bar, save, show_page, table_out, width, writable
 from analyzer.errors import PcapreportError, UsageError
 from analyzer.options import (
     Around,
@@ -229,7 +229,7 @@ def explain(
     endings = d.find(line=line, stream=stream, client=client)
     d = pipeline.redact(d, key) if redact or key is not None else d
     for ending in endings:
-        out(d.explain(ending, lang=lang) + "\n")
+        out(d.explain(ending, lang=lang, width=width()) + "\n")
     return HARMFUL if d.harmful else NOTHING_HARMFUL
 
 
@@ -274,7 +274,10 @@ def causes(
     if cause is not None and cause not in pages:
         raise UsageError(f"There is no cause {cause!r}; `pcapreport causes` lists them.")
     with language.using(lang):
-        out((listing.causes_text(pages.values()) if cause is None else listing.cause_text(pages[cause])) + "\n")
+        listed = (
+            listing.causes_text(pages.values(), width()) if cause is None else listing.cause_text(pages[cause], width())
+        )
+        out(listed + "\n")
     return NOTHING_HARMFUL
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from analyzer.errors import UnusableInput, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+READABLE = 100  # columns: a longer line is lost on the way back to the next one
 
 
 def writable(path: Path | None, begins: str) -> None:
@@ -48,6 +51,11 @@ def save(write: Callable[[Path], str], path: Path) -> None:
         write(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def width() -> int:
+    """Return how many columns prose is set in: the terminal's, but no more than can be read; 80 where there is none."""
+    return min(shutil.get_terminal_size().columns, READABLE)
 
 
 def out(text: str) -> None:

@@ -159,15 +159,18 @@ class Diagnosis:
             raise UsageError(f"No connection that ended badly belongs to {what}.")
         return list(dict.fromkeys(found))
 
-    def explain(self, reset: str, *, lang: str = ENGLISH) -> str:
-        """Return everything about one ending ('r1', 's1' …) as text, in English or in `lang`. Raises UsageError when there is none of that name."""
+    def explain(self, reset: str, *, lang: str = ENGLISH, width: int = 100) -> str:
+        """Return everything about one ending ('r1', 's1' …) as text of so many columns, in English or in `lang`.
+
+        Raises UsageError when there is none of that name.
+        """
         from analyzer import report
 
         if reset not in set(self.endings["ending"]):
             known = ", ".join(self.endings["ending"].head(10)) or "none"
             raise UsageError(f"There is no ending called {reset!r} in this result; there are: {known}.")
         with using(lang):
-            return str(report.explanation(self, reset))
+            return str(report.explanation(self, reset, width))
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the result document as JSON text, UTF-8, and write it to `path` when one is given. Each item of a list is a line."""

@@ -52,8 +52,7 @@ def test_a_request_that_crossed_the_fin_is_seen_from_either_side() -> None:
     near_client = fact_row([*EXCHANGE, (4.999, *request[1:]), fin, reset])  # type: ignore[misc]
     for e in (near_server, near_client):
         assert (e.peer_data_after_sender_fin, e.fin_crossed) == (True, True)
-        assert e.idle_before_fin is not None
-    assert near_server.idle_before_fin == pytest.approx(4.95)
+        assert e.idle_before_fin == pytest.approx(4.95), "what crossed the FIN was not known to the side that closed"
     known: Line = (9.0, CLIENT, "PA", 101, 202, 50)
     assert fact_row([*EXCHANGE, fin, known, (9.01, SERVER, "R", 202, 0, 0, BARE)]).fin_crossed is False
 

@@ -80,7 +80,7 @@ def agrees(said: str, told: float) -> bool:
     return abs(value - told) <= slack + 2e-6
 
 
-LENGTH = r"(\d+(?:\.\d+)? (?:s|ms|µs))"
+LENGTH = r"(-?\d+(?:\.\d+)? (?:s|ms|µs))"
 CHECKED: dict[str, str] = {
     "answers_after_silence": rf"it answers the first packet after {LENGTH} of silence",
     "nothing_arriving": rf"nothing of (\S+) was arriving: its last payload came {LENGTH} before",
@@ -91,7 +91,7 @@ CHECKED: dict[str, str] = {
     "spoken": r"(\d+) bytes of the server were said before",
     "bare_handshake": rf"reset the connection {LENGTH} after its first packet",
     "in_use": rf"the connection was in use, {LENGTH} since the packet before",
-    "crossed": rf"the payload left {LENGTH} after the FIN",
+    "crossed": rf"the two crossed: {LENGTH} from the FIN to the payload",
     "idle_before": rf"the connection had been idle for {LENGTH} when it was closed",
     "one_interval_later": rf"the reset came {LENGTH} after the last probe; the probes were {LENGTH} apart",
 }
@@ -104,6 +104,9 @@ def contradiction(sign: str, words: tuple[str, ...], frames: dict[int, Frame], r
     own = [f for f in before if f["source"] == here["source"]]
     other = [f for f in before if f["source"] == here["target"]]
     fin = next((f for f in own if f["flags"] & schema.FIN), None)
+    missed = [
+        f for f in other if fin and f["length"] and (f["seq"] - fin["ack"]) % 2**32 < 2**31
+    ]  # beyond what the FIN acknowledges
     asked = {
         "answers_after_silence": before[-1:],
         "in_use": before,
@@ -131,10 +134,13 @@ def contradiction(sign: str, words: tuple[str, ...], frames: dict[int, Frame], r
     elif sign == "bare_handshake":
         told = [here["time"] - before[0]["time"]]
     elif sign == "crossed":
-        late = [f["time"] for f in other if f["length"] and fin and f["time"] > fin["time"]]
-        told = [late[0] - fin["time"]] if fin and late else [-1.0]
+        told = [missed[0]["time"] - fin["time"]] if fin and missed else [-1.0]
     elif sign == "idle_before":
-        told = [fin["time"] - max(f["time"] for f in before if f["time"] < fin["time"])] if fin else [-1.0]
+        told = (
+            [fin["time"] - max(f["time"] for f in before if f["time"] < fin["time"] and f not in missed)]
+            if fin
+            else [-1.0]
+        )
     else:
         probes = [f["time"] for f in own if f["length"] <= 1 and f["seq"] == (here["seq"] - 1) % 2**32][-2:]
         told = [here["time"] - probes[-1], probes[-1] - probes[-2]]

@@ -70,7 +70,10 @@ def _fin_facts(life: Life, own: Indices, peer: Indices) -> Facts:
     if not len(fins):
         return facts
     fin = int(fins[0])
+    data = peer[life.length[peer] > 0]
+    crossed = unread_by_fin(life, fin, data)  # captured before the FIN, and not known to the side that closed
     earlier = places(~life.keepalive[:fin])
+    earlier = earlier[~np.isin(earlier, crossed)]
     # What the closing side said together with its FIN (a goodbye) is part of the closing, not of the exchange.
     while (
         len(earlier)
@@ -80,9 +83,8 @@ def _fin_facts(life: Life, own: Indices, peer: Indices) -> Facts:
         earlier = earlier[:-1]
     if len(earlier):
         facts["idle_before_fin"] = life.seconds(fin, int(earlier[-1]))
-    later = unread_by_fin(life, fin, peer[life.length[peer] > 0])
-    if len(later) and life.ack[later[0]] != NONE:
-        facts["fin_crossed"] = distance(int(life.ack[later[0]]), life.end(fin)) < 0
+    if len(crossed) and life.ack[crossed[0]] != NONE:
+        facts["fin_crossed"] = distance(int(life.ack[crossed[0]]), life.end(fin)) < 0
     return facts
 
 

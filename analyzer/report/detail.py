@@ -35,10 +35,10 @@ def _lines(diagnosis: Diagnosis, item: Item, chapter: Chapter, width: int) -> It
     for block in (
         _head(item, chapter, width),
         _lines_of_logs(diagnosis, item, width),
-        _ladder(diagnosis, item, width),
+        _prose(item, chapter, width),
         *(_signs(part, width) for part in chapter.evidence),
         _others(chapter, width),
-        _prose(item, chapter, width),
+        _ladder(diagnosis, item, width),
         _facts(item),
         _without_result(chapter, width),
     ):
@@ -54,29 +54,26 @@ def _head(item: Item, chapter: Chapter, width: int) -> Iterator[str]:
         if chapter.noun == "quiet end"
         else tr("Silent end {id}, {time} UTC", **place)
     )
-    addresses = {"client": tr("the client's"), "server": tr("the server's")}
+    address = {
+        "client": tr("the reset carries the client's, {address}", address=wording.address(item.get("client"))),
+        "server": tr("the reset carries the server's, {address}", address=wording.address(item.get("server"))),
+    }
     rows = [
         (N_("Client"), wording.address(item.get("client"))),
         (N_("Server"), wording.address(item.get("server"))),
-        (N_("Address"), addresses.get(str(item.get("apparent_sender")))),
+        (N_("Address"), address.get(str(item.get("apparent_sender")))),
         (N_("Who"), _who(item, chapter)),
         (N_("Why"), f"{with_sureness(chapter.title, item.get('cause_confidence'))} [{item.get('cause')}]"),
         (N_("How sure"), story.record(item)),
-        (
-            N_("Harm"),
-            tr("cannot be known")
-            if not known(item.get("harmless"))
-            else tr("none")
-            if item["harmless"]
-            else tr("something was lost"),
-        ),
+        (N_("Impact"), tr("; ").join(chapter.impact)),
         (
             N_("Frame"),
             tr("{frame} in {capture}", frame=item.get("frame"), capture=wording.cut(item.get("capture"), 100)),
         ),
         (N_("Filter"), item.get("filter")),
     ]
-    for sighting in get(item, "sightings", []):
+    seen = get(item, "sightings", [])
+    for sighting in seen if len(seen) > 1 else []:
         there = {name: sighting.get(name) for name in ("point", "frame", "capture")}
         rows.append((N_("Seen at"), tr("{point}: frame {frame} in {capture}", **there)))
     for label, text in rows:
@@ -95,7 +92,7 @@ def _who(item: Item, chapter: Chapter) -> str:
 
 def _signs(part: Evidence, width: int) -> Iterator[str]:
     yield ""
-    yield clean(tr("Evidence on: {title}", title=part.title))
+    yield from (line for _, line in wrapped(tr("Evidence on: {title}", title=part.title), width, "  ", ""))
     yield from _marked((("+", part.speaks_for), ("-", part.against)), width)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.language import localised, tr
+from analyzer.language import N_, localised, tr
+from analyzer.report import wording
 from analyzer.report.terminal import padded, wrapped
 from analyzer.report.wording import cells, inert
 from analyzer.result import stamp
@@ -41,36 +42,42 @@ def table_text(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def causes_text(pages: Iterable[Mapping[str, Any]]) -> str:
+def causes_text(pages: Iterable[Mapping[str, Any]], width: int = WIDTH) -> str:
     """Return the list of causes: id and title."""
     known = localised(list(pages))
-    width = max(len(p["id"]) for p in known)
-    return (
-        "\n".join(f"{p['id'].ljust(width)}  {p['title']}" for p in known)
-        + "\n\n"
-        + tr("`pcapreport causes ID` tells one in full.")
-    )
+    names = max(len(p["id"]) for p in known) + 2
+    out = [line for p in known for line in _wrapped(p["title"], p["id"].ljust(names), " " * names, width)]
+    return "\n".join([*out, "", tr("`pcapreport causes ID` tells one in full.")])
 
 
-def cause_text(page: Mapping[str, Any]) -> str:
-    """Return one cause in full: what it is, how it looks, what to do."""
+def cause_text(page: Mapping[str, Any], width: int = WIDTH) -> str:
+    """Return one cause in full: what it is, what to do, how it looks."""
     page = localised(page)
-    out = [f"{page['id']}: {page['title']}", ""]
-    out += _paragraph(tr("What happens"), page["mechanism"])
-    out += _paragraph(tr("What to change"), page["remedy"])
-    out += _paragraph(tr("How to make sure"), page["confirm"])
-    out += [tr("How it looks")]
-    for sign in page["signs"]:
-        weight = tr("required") if sign["needed"] else f"{sign['holds']:+d} dB"
-        against = tr(", {weight:+d} dB when not", weight=sign["fails"]) if sign["fails"] else ""
-        out += _wrapped(f"{sign['says']} ({weight}{against})", "  - ", "    ")
-    if page["lookalikes"]:
-        out += ["", tr("What looks like it")]
-        for cause, difference in page["lookalikes"].items():
-            out += _wrapped(f"{cause}: {difference}", "  - ", "    ")
-    out += ["", tr("References")]
-    for what, where in page["references"]:
-        out += _wrapped(f"{what}: {where}", "  - ", "    ")
+    out = [*_wrapped(f"{page['id']}: {page['title']}", "", "  ", width), ""]
+    if page["harmless"]:
+        out += [tr("Nothing is lost by it."), ""]
+    for heading, name in (
+        (N_("What happens"), "mechanism"),
+        (N_("What to change"), "remedy"),
+        (N_("How to make sure"), "confirm"),
+    ):
+        out += [tr(heading), *_wrapped(page[name], "  ", "  ", width), ""]
+    looks = tr("How it looks (+ speaks for it, - against it; required: without it, it is something else)")
+    out += _wrapped(looks, "", "  ", width)
+    for sign in sorted(page["signs"], key=lambda sign: (not sign["needed"], -abs(sign["holds"]))):
+        mark = "-" if sign["holds"] < 0 else "+"
+        how = tr("required") if sign["needed"] else wording.weight(sign["holds"])
+        missing = wording.weight(sign["fails"]) if sign["fails"] < 0 and not sign["needed"] else ""
+        against = tr("its absence speaks against it: {weight}", weight=missing) if missing else ""
+        told = tr("; ").join(filter(None, (how, against)))
+        out += _wrapped(f"{sign['says']} ({told})" if told else sign["says"], f"  {mark} ", "    ", width)
+    for heading, pairs in (
+        (N_("What looks like it"), list(page["lookalikes"].items())),
+        (N_("References"), page["references"]),
+    ):
+        if pairs:
+            out += ["", tr(heading)]
+            out += [line for what, why in pairs for line in _wrapped(f"{what}: {why}", "  - ", "    ", width)]
     return "\n".join(out)
 
 
@@ -168,9 +175,5 @@ def _zones(zones: str) -> str:
     return tr("given") if "given" in zones else tr("printed")
 
 
-def _paragraph(heading: str, text: str) -> list[str]:
-    return [heading, *_wrapped(text, "  ", "  "), ""]
-
-
-def _wrapped(text: str, first: str, rest: str) -> list[str]:
-    return [line for _, line in wrapped(text, WIDTH, rest, first)]
+def _wrapped(text: str, first: str, rest: str, width: int = WIDTH) -> list[str]:
+    return [line for _, line in wrapped(text, width, rest, first)]

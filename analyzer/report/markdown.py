@@ -294,9 +294,7 @@ def cause_page(page: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) 
     head = (tr("What is looked for"), tr("Holds"), tr("Does not hold"), tr("Source"))
     blocks += [
         f"## {tr('How it looks')}",
-        tr(
-            "Numbers are decibans, for the cause or against it: ten are odds of ten to one. What is set in `code` is taken from the capture."
-        ),
+        tr("Numbers are decibans, for the cause or against it: ten are odds of ten to one."),
         table(head, signs),
     ]
     if page["lookalikes"]:

@@ -151,12 +151,20 @@ def _impact(incident: Item, found: list[Item]) -> list[str]:
     unanswered = sum(fact.get("request_unanswered") is True for fact in facts)
     opened = sum(fact.get("transaction_open") is True for fact in facts)
     lost = sum(bool(fact.get("unacked_sender") or fact.get("unacked_peer")) for fact in facts)
+    sealed = sum(fact.get("encrypted") is True and "request_unanswered" not in fact for fact in facts)
     parts = [
         trn("{n:,} attempt refused", "{n:,} attempts refused", refused) if refused else "",
         trn("{n:,} request unanswered", "{n:,} requests unanswered", unanswered) if unanswered else "",
         trn("{n:,} transaction cut off", "{n:,} transactions cut off", opened) if opened else "",
         trn("unacknowledged bytes on {n:,} connection", "unacknowledged bytes on {n:,} connections", lost)
         if lost
+        else "",
+        trn(
+            "what was under way on {n:,} connection is unknown: encrypted",
+            "what was under way on {n:,} connections is unknown: encrypted",
+            sealed,
+        )
+        if sealed
         else "",
     ]
     if not any(parts):
