@@ -528,7 +528,7 @@ ENDINGS = _table(
     client_goodbye=_c("boolean", "the client said it was leaving (PostgreSQL Terminate, TLS close_notify, HTTP Connection: close)"),
     request_unanswered=_c("boolean", "a request was under way; null when encrypted or not dissected", caveat="a FATAL error counts as an answer"),
     transaction_open=_c("boolean", "PostgreSQL: a transaction was open (ReadyForQuery 'T' or 'E')"),
-    backend_pid=_c("Int64", "PostgreSQL: process id of the backend, from BackendKeyData"),
+    backend_pid=_c("Int64", "what the server calls this connection: PostgreSQL's process (BackendKeyData), the number in MySQL's greeting"),
     tls_alert=_c("string", "description of the last plaintext TLS alert"),
     # what the logs say of it (correlation), by the event vocabulary of LOG_LINES
     client_log_events=_c("string", "events of the log lines written by the client's side and tied to it, comma-separated; null without such lines"),

@@ -21,7 +21,7 @@ def test_the_number_that_the_server_gave_its_client_names_the_connection() -> No
     world = World()
     for i in range(2):
         world.connection(40000 + i, 1.0, 5.0, reset=5.0)
-        world.endings[-1]["backend_pid"] = 700 + i
+        world.endings[-1] |= {"application": "postgresql", "backend_pid": 700 + i}
     for pid in (701, 700):
         world.line(5.001, "reset_received", pid=pid)
     found = world.correlate()

@@ -50,6 +50,11 @@ DRESSED = {
     "journald_json": lambda line: json.dumps({"__REALTIME_TIMESTAMP": "1795167206500000", "_PID": "21643", "MESSAGE": line}),
     "json_lines": lambda line: json.dumps({"timestamp": TIME, "stream": "x", "log": line}),
 }  # fmt: skip
+# As journalctl writes records whose fields have lines of their own.
+RECORDS = {
+    "export": "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795167206500000\nMESSAGE={}\n_PID=21643\n_SOURCE_REALTIME_TIMESTAMP=1795167206400000\n",
+    "verbose": "Fri 2026-11-20 18:33:26.500000 JST [s=1;i=2;b=3;m=4;t=5;x=6]\n    _PID=21643\n    MESSAGE={}\n    _COMM=postgres",
+}  # fmt: skip
 SAID = ["message", "event", "written", "zone", "resolution", "pid", "client_ip", "client_port", "user", "text"]
 
 
@@ -59,6 +64,23 @@ def test_a_log_says_the_same_in_any_envelope(envelope: str) -> None:
     pd.testing.assert_frame_equal(dressed[SAID], read(PLAIN)[SAID])
     assert set(dressed["envelope"]) == {envelope}
     assert list(dressed["line"]) == [1, 2, 5]
+
+
+@pytest.mark.parametrize("form", RECORDS)
+@pytest.mark.parametrize("block", [64, 1 << 20])
+def test_a_record_of_the_journal_is_one_entry(form: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encodings, "BLOCK", block)
+    record = RECORDS[form]
+    dressed = read([record.format(line) for line in PLAIN])
+    pd.testing.assert_frame_equal(dressed[SAID], read(PLAIN)[SAID])
+    assert set(dressed["envelope"]) == {"journald_fields"}
+    bare = read(
+        [
+            record.format("LOG:  could not receive data from client: Connection reset by peer"),
+            record.format("all is well"),
+        ]
+    )
+    assert rows(bare, "line", "event", "pid", "zone") == [(1, "reset_received", 21643, "printed")]
 
 
 def test_envelopes_in_envelopes() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.correlation import fit
-from analyzer.correlation.fit import HOUR, PROMPT, QUARTER, Line
+from analyzer.correlation.fit import AT_ONCE, HOUR, PROMPT, QUARTER, Line
 from analyzer.correlation.pairs import ASSUMED, HORIZON, REACH, SKEW, differences, identity_pairs, side_by_side, sides
 from analyzer.correlation.rules import ALONE
 from analyzer.correlation.wire import AFTERWARDS, SECOND, Wire
@@ -140,8 +140,13 @@ def _by_identity(label: str, own: pd.DataFrame, pairs: pd.DataFrame) -> dict[str
     rest = sharp["difference"].to_numpy(dtype=np.int64) - line.at(sharp["t"].to_numpy(dtype=np.int64))
     spread = max(int(used["step"].max()) // 2, int(np.ptp(rest)) // 2)
     hit = (PROMPT + int(step.max())) / (2 * HORIZON) * len(pairs)
-    chance = min(1.0, named * hit ** (support - 1)) if support > 1 else min(1.0, 2 * SKEW / QUARTER)
-    return _row(label, line, spread, support, "identity", own, chance)
+    skew = abs((int(line.offset) + QUARTER // 2) % QUARTER - QUARTER // 2)
+    alone = min(1.0, 2 * (skew + PROMPT + int(step.max())) / QUARTER)  # another connection's packet would lie anywhere
+    chance = min(1.0, named * hit ** (support - 1)) if support > 1 else alone
+    row = _row(label, line, spread, support, "identity", own, chance)
+    # a line that the clock rests on is not too early by it
+    earliest = used["difference"].to_numpy(dtype=np.int64) - line.at(used["t"].to_numpy(dtype=np.int64))
+    return row | {"tolerance": max(row["tolerance"], AT_ONCE - int(earliest.min()))}
 
 
 def _allowed(offset: int, own: pd.DataFrame, support: int) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 from analyzer.correlation import fit
 from analyzer.correlation.fit import QUARTER
 from analyzer.correlation.rules import ALONE, RULES
-from analyzer.correlation.wire import SECOND, Wire
+from analyzer.correlation.wire import SECOND, SERVED, Wire
 
 HORIZON = 14 * 3600 * SECOND + 90 * SECOND  # the widest zone, and some skew
 # What a clock may be wrong besides whole quarter hours, unless lines that name connections prove more.
@@ -67,15 +67,15 @@ def _by_address(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
 
 
 def _by_backend(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """Pairs by the process number that the server told its client: what the process says of a reset, and the reset."""
-    served = wire.endings.dropna(subset=["backend_pid"])[["ending", "backend_pid"]]
-    own = lines[(lines["event"] == "reset_received") & (lines["writer"] == "server") & ~lines["has_end"]]
+    """Pairs by the number that the server told its client: what the server says of a reset of that number, and the reset."""
+    served = wire.endings.dropna(subset=["backend_pid"])[["ending", *SERVED]]
+    own = lines[(lines["event"] == "reset_received") & lines["backend_pid"].notna() & ~lines["has_end"]]
     if served.empty or own.empty:
         return pd.DataFrame()
     resets = wire.resets[wire.resets["from_client"]].drop_duplicates("ending")[["ending", "t"]]
     resets = served.merge(resets.rename(columns={"t": "packet"}), on="ending")
-    return own.assign(row=own.index, kind="reset")[["log", "row", "kind", "t", "step", "pid"]].merge(
-        resets, left_on="pid", right_on="backend_pid"
+    return own.assign(row=own.index, kind="reset")[["log", "row", "kind", "t", "step", *SERVED]].merge(
+        resets, on=SERVED
     )
 
 

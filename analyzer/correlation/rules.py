@@ -66,6 +66,8 @@ RULES: dict[str, Rule] = {
 SERVICES = ("port_in_use",)  # about a service: one line may explain many refusals
 SPEAKING = tuple(event for event, rule in RULES.items() if rule.speaks)
 ALONE = tuple(event for event, rule in RULES.items() if rule.alone)
-# A SYN that is answered with a reset is a refusal, and to nobody "connection reset by peer" (Linux, tcp_reset: SYN_SENT -> ECONNREFUSED).
+# A SYN that is answered with a reset is a refusal, and to nobody "connection reset by peer" (Linux, tcp_reset: SYN_SENT -> ECONNREFUSED),
+# nor the end of a connection: these lines speak of what was established.
+ESTABLISHED = ("reset_received", "reset_or_eof", "broken_pipe", "unexpected_end")
 REFUSAL_STAGE = "syn"
 STAGE_DOUBT = -5.0

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analyzer.correlation.rules import AWAY, REFUSAL_STAGE, RULES, SILENCE, STAGE_DOUBT, TOWARD
+from analyzer.correlation.rules import AWAY, ESTABLISHED, REFUSAL_STAGE, RULES, SILENCE, STAGE_DOUBT, TOWARD
 from analyzer.correlation.wire import SECOND
 
 # How long after its packet a line is written: most at once, some a little later, a few whenever a busy program comes to it.
@@ -43,7 +43,7 @@ def scored(pairs: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFrame, dens
     stage = targets["stage"].fillna("").to_numpy(dtype=object)[target]
     event = events[line]
     known_stage = (stage != "") & (relation != _RELATIONS.index(SILENCE))
-    wrong = ((event == "refused") & (stage != REFUSAL_STAGE)) | ((event == "reset_received") & (stage == REFUSAL_STAGE))
+    wrong = np.where(event == "refused", stage != REFUSAL_STAGE, np.isin(event, ESTABLISHED) & (stage == REFUSAL_STAGE))
     fit = fit + np.where(known_stage & wrong, STAGE_DOUBT, 0.0)
     fit = fit + np.where((lines["verified"] == "unverified").fillna(False).to_numpy(dtype=bool)[line], UNVERIFIED, 0.0)
     keep = np.isfinite(fit)

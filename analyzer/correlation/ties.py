@@ -1,7 +1,7 @@
 """Lines -> endings: by connection, by process, by host, by time.
 
 Lives here: `tie_lines`, and the ties by name. A line that names its connection, or whose process does (in another line, or towards the
-client in BackendKeyData), is tied to that connection's life and to nothing else. Lines that name less are tied in nearest.py, lines about
+client in what the server says first), is tied to that connection's life and to nothing else. Lines that name less are tied in nearest.py, lines about
 a service in services.py.
 Never here: what remains (leftovers.py).
 """
@@ -18,12 +18,11 @@ from analyzer.correlation.nearest import OUTBURST, by_host_and_time
 from analyzer.correlation.rules import QUIET, RULES, SERVICES, SPEAKING
 from analyzer.correlation.scoring import by_name
 from analyzer.correlation.services import by_service
-from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, TUPLE, Wire
-from analyzer.language import Sentence, say
+from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, SERVED, TUPLE, Wire
+from analyzer.language import N_, Sentence, say
 
 _BODY = re.compile(r":\s{1,2}(\S.*)$")
 COLUMNS = ["row", "ending", "lag", "tie", "tie_sentence", "coincidence"]
-SERVERS_OWN = "postgresql"  # the formats whose pid is the one that the server tells its client
 
 
 def tie_lines(lines: pd.DataFrame, wire: Wire) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -168,15 +167,14 @@ def _by_name(pairs: pd.DataFrame, wire: Wire) -> np.ndarray[Any, np.dtype[np.flo
 
 
 def _by_process(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
-    """Lines of a server's process whose number the server told its client, as the capture shows (PostgreSQL, BackendKeyData)."""
+    """Lines with the number that the server told its client, as the capture shows: PostgreSQL's process, MySQL's connection."""
     served = wire.endings.dropna(subset=["backend_pid"])
-    own = lines[(lines["writer"] == "server") & lines["pid"].notna() & lines["format"].str.startswith(SERVERS_OWN)]
+    own = lines[lines["backend_pid"].notna()]
     if served.empty or own.empty:
         return pd.DataFrame(columns=COLUMNS)
     pairs = own.merge(
-        served[["ending", "kind", "t", "backend_pid", *TUPLE]],
-        left_on="pid",
-        right_on="backend_pid",
+        served[["ending", "kind", "t", *SERVED, *TUPLE]],
+        on=SERVED,
         suffixes=("", "_ending"),
     )
     for name in (
@@ -191,16 +189,22 @@ def _by_process(lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     out = out.sort_values("lag", key=abs).drop_duplicates("row")  # a number may come round: the nearest such process
     out["coincidence"] = _by_name(out.assign(client_ip=out["client_ip_ending"]), wire)
     out["tie"] = "process"
+    names = (*SERVED, "client_ip_ending", "client_port_ending")
     sentences = [
-        say(
-            "process {process} wrote it, the number that the server gave {end} as its backend's (BackendKeyData)",
-            process=str(pid),
-            end=_end(ip, port),
-        )
-        for pid, ip, port in zip(out["pid"], out["client_ip_ending"], out["client_port_ending"], strict=True)
+        say(_NUMBERED[application], process=str(pid), end=_end(ip, port))
+        for application, pid, ip, port in zip(*(out[name] for name in names), strict=True)
     ]
     out["tie_sentence"] = pd.Series(sentences, index=out.index, dtype=object)
     return out[COLUMNS]
+
+
+# By the server that gave the number.
+_NUMBERED = {
+    "postgresql": N_(
+        "process {process} wrote it, the number that the server gave {end} as its backend's (BackendKeyData)"
+    ),
+    "mysql": N_("it is of connection {process}, the number that the server gave {end} in its greeting"),
+}
 
 
 def points(wire: Wire) -> list[str]:

@@ -15,6 +15,7 @@ SECOND = 10**9
 NO_TIME = np.iinfo(np.int64).min
 AFTERWARDS = 60 * SECOND  # how long after the capture a line may speak of what is in it
 TUPLE = ["client_ip", "client_port", "server_ip", "server_port"]
+SERVED = ["application", "backend_pid"]  # a server's own number for a connection
 LEAST_SPAN = (
     600.0  # s; an unrelated line may be of any moment of its log, not only of the moments that a short capture shows
 )
@@ -35,7 +36,7 @@ class Wire:
                it ended well)
     resets     one row per reset frame: point, connection, ending, t, src, sport, seq, from_client (it carries the client's address), and
                the addresses
-    endings    ending, kind, point, connection, the addresses, stage, backend_pid, lossless, `t`, and sender_ip and sender_port, which
+    endings    ending, kind, point, connection, the addresses, stage, application, backend_pid, lossless, `t`, and sender_ip and sender_port, which
                the reset carries
     spans      first and last moment seen, by point
     point      the point whose clock is the measure
@@ -74,7 +75,9 @@ class Wire:
         point = reference_point
         if len(connections) and not (connections["point"] == point).any():
             point = str(connections["point"].iloc[0])
-        ended = endings[["ending", "kind", "point", "connection", *TUPLE, "stage", "backend_pid", "lossless"]].copy()
+        ended = endings[
+            ["ending", "kind", "point", "connection", *TUPLE, "stage", "application", "backend_pid", "lossless"]
+        ].copy()
         ended["t"] = nanoseconds(endings["time"])
         by_client = endings["apparent_sender"] == "client"
         for name in ("ip", "port"):
@@ -173,6 +176,8 @@ def prepare_lines(log_lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     """LOG_LINES with `t`, `step` (resolution, ns), `process`, and what that process said of its client.
 
     log       rotated files of one log share it; a file's own name where nothing is known
+    application, backend_pid  where a server wrote it that tells its client a number for the connection (PostgreSQL's process, MySQL's
+              connection): which server, and that number; else NA
     opened_t  when that process's `opened` line for this client was written; NO_TIME without one
     named_by  row number of the line of that process that names the client
     has_end   the line, or its process, names an address and port that the capture knows
@@ -184,6 +189,10 @@ def prepare_lines(log_lines: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     lines["log"] = lines["log"].fillna(lines["source"])
     pid = lines["pid"].astype("string")
     lines["process"] = lines["session"].fillna(pid)
+    lines["application"] = lines["format"].str.extract(r"^(postgresql|mysql$)", expand=False)
+    server = (lines["writer"] == "server").fillna(False)
+    number = pid.where(lines["application"] != "mysql", lines["session"]).where(server & lines["application"].notna())
+    lines["backend_pid"] = pd.to_numeric(number.where(number.str.fullmatch(r"\d{1,10}").fillna(False))).astype("Int64")
     lines = _with_host(lines[lines["t"] != NO_TIME].reset_index(drop=True), wire)
     named = (lines["address_basis"] == "line") & lines["client_port"].notna()
     lines["named_by"] = _of_same_client(lines, named.fillna(False))

@@ -209,6 +209,8 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
                 facts[f"last_{'client' if one.segment.from_client else 'server'}_words"] = (
                     message.type if message.statement else message.kind
                 )
+            if message.protocol == "mysql" and message.pid:
+                facts["backend_pid"] = message.pid
             if message.protocol == "postgresql":
                 sealed |= message.sealed
                 (state.client if one.segment.from_client else state.server)(message)

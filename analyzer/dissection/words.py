@@ -212,10 +212,10 @@ def _http(layer: Any) -> list[Message]:
 
 
 def _mysql(layer: Any) -> list[Message]:
-    """A server's error packet; of everything else only the protocol is named."""
+    """A server's error packet, and the number of the connection in its greeting; of everything else only the protocol is named."""
     code = _number(layer.get_field("mysql.error_code"))
     if code is None:
-        return [Message("mysql", "")]
+        return [Message("mysql", "", pid=_number(layer.get_field("mysql.thread_id")))]
     return [Message("mysql", f"MySQL error {code}", "error", code=str(code), reason=MYSQL_GOODBYES.get(code, ""))]
 
 

@@ -1,7 +1,8 @@
 """Blocks of bytes -> entries: the lines that belong together around a text that is looked for.
 
 Lives here: where an entry begins and ends. A program that prints the time begins an entry with it: a line without a time continues the one
-before. In an envelope every line has a time, so what is inside decides, and lines of other writers may stand between.
+before. In an envelope every line has a time, so what is inside decides, and lines of other writers may stand between. The journal's export
+parts its records itself.
 Never here: what an entry says.
 """
 
@@ -25,6 +26,7 @@ _STARTS = re.compile(
     rb"(?=\S)(?=[^\n]{0,512}?(?:\d:\d\d:\d\d|\b1\d{9})|Fatal NI connect error)"
     rb"|(?:\[ {0,6}| {0,24}\S[^\[\n]{0,60}\[\d{3}\] (?:[^\n\]]{0,12}? )?)\d{1,10}\.\d{6,9}[\]:] "
 )
+_EXPORTED, _RECORD = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}="), re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|SEQNUM)=")
 _OWN_TIME = re.compile(r"[^\n]{0,64}?(?:\d:\d\d:\d\d|\b1\d{9})|[IWEF]\d{4} \d\d:")
 _GOES_ON = re.compile(
     r"\s|$|[)}\]]|Caused by: |Suppressed: |\.\.\. \d|Traceback \(|During handling of|The above exception|\[cause\]|--- End of|goroutine \d"
@@ -128,7 +130,8 @@ class _Window:
         start = self.line_start(position)
         if start in self.taken:
             return None
-        starts = self._wrapped(start) if self.line(start).envelopes else self._plain(start)
+        wrapped = bool(self.line(start).envelopes)
+        starts = (not wrapped and self._record(start)) or (self._wrapped(start) if wrapped else self._plain(start))
         self.taken.update(starts)
         first, *others = [self.line(at) for at in starts]
         texts = [first.text]
@@ -140,6 +143,23 @@ class _Window:
                 texts.append(other.text)
             partial = other.partial
         return Entry(self.number + self.lines_before(starts[0]), first, texts)
+
+    def _record(self, start: int) -> list[int]:
+        """The lines of a record of the journal's export format, which empty lines part, whatever times stand in it; none of any other."""
+        if not _EXPORTED.match(self.data, start):
+            return []
+        starts = [start]
+        while starts[0] and self.data[starts[0] - 2 : starts[0]] != b"\n\n" and len(starts) < ENTRY_LIMIT:
+            starts.insert(0, self.line_start(starts[0] - 1))
+        if not _RECORD.match(self.data, starts[0]):
+            return []
+        while (
+            (after := self.next_line(starts[-1])) < len(self.data)
+            and self.data[after : after + 1] != b"\n"
+            and len(starts) < ENTRY_LIMIT
+        ):
+            starts.append(after)
+        return [] if self.taken.intersection(starts) else starts
 
     def _plain(self, start: int) -> list[int]:
         """Back to the line with a time, and on to the next one with a time."""

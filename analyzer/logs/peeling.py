@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from analyzer.logs import envelopes
+from analyzer.logs.encodings import clean
 from analyzer.logs.envelope import Envelope
 
 DEPTH = 4  # envelopes around one line
@@ -67,7 +68,7 @@ def unwrap(line: Line, decode: Callable[[bytes], str], *, fields: bool = False) 
             if peeled is not None:
                 inside = peeled.inside
                 line = Line(
-                    text=decode(inside) if isinstance(inside, bytes) else inside,
+                    text=decode(inside) if isinstance(inside, bytes) else clean(inside),
                     envelopes=(*line.envelopes, envelope.id),
                     times=(peeled.time, *line.times) if peeled.time else line.times,
                     host=peeled.host or line.host,
@@ -76,7 +77,7 @@ def unwrap(line: Line, decode: Callable[[bytes], str], *, fields: bool = False) 
                     severity=peeled.severity or line.severity,
                     writer=(*line.writer, envelope.id, peeled.host, peeled.program, peeled.pid, peeled.stream),
                     partial=peeled.partial or line.partial,
-                    more="\n".join(filter(None, (peeled.more, line.more))),
+                    more="\n".join(filter(None, (clean(peeled.more), line.more))),
                 )
                 break
         else:

@@ -168,6 +168,10 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def _zones(zones: str) -> str:
+    if zones == "boot":
+        return tr(
+            "seconds since its machine started, shown as if that had been in 1970: a capture that shows one of its resets tells when"
+        )
     if zones == "unknown":
         return tr("not printed: read as UTC, unless a capture or --log-timezone tells it")
     if "unknown" in zones:

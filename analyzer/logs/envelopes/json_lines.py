@@ -12,8 +12,34 @@ from typing import Any
 
 from analyzer.logs.envelope import Envelope, Peeled, Wrapped, name, number
 
-_TIMES = ("@timestamp", "timestamp", "ts", "time", "asctime", "@t", "eventTime", "datetime", "t")
-_MESSAGES = ("message", "msg", "@m", "@mt", "short_message", "@message", "textPayload", "log", "event", "body")
+_TIMES = (
+    "@timestamp",
+    "timestamp",
+    "ts",
+    "time",
+    "asctime",
+    "@t",
+    "eventTime",
+    "datetime",
+    "t",
+    "Timestamp",
+    "TimeGenerated",
+)
+_MESSAGES = (
+    "message",
+    "msg",
+    "@m",
+    "@mt",
+    "short_message",
+    "@message",
+    "textPayload",
+    "log",
+    "event",
+    "body",
+    "Message",
+    "properties.message",
+    "Message_s",
+)
 _LEVELS = ("level", "severity", "levelname", "lvl", "log.level", "@l", "LogLevel")
 _HOSTS = ("host", "hostname", "host.name", "Host")
 _PROGRAMS = ("service", "app", "application", "service.name", "program", "container_name")
@@ -72,6 +98,10 @@ ENVELOPE = Envelope(
     peel=peel,
     fields=True,
     samples=(
+        Wrapped(  # Azure Monitor
+            '{"time":"2024-05-01T12:00:05.123Z","category":"PostgreSQLLogs","properties":{"processId":21643,"message":"2024-05-01 12:00:05 UTC-6631fd40.548b-LOG:  x"}}',
+            Peeled("2024-05-01 12:00:05 UTC-6631fd40.548b-LOG:  x", "2024-05-01T12:00:05.123Z", more="category=PostgreSQLLogs\nproperties.processId=21643"),
+        ),
         Wrapped(
             '{"level":"error","ts":1714564800.1234567,"msg":"request failed","pid":7,"error":"read tcp 10.0.0.1:43040->10.0.0.2:9101: read: connection reset by peer"}',
             Peeled(
