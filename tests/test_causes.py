@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,16 @@ def test_a_stranger_can_look_up_where_a_sign_comes_from(pair: diagnosis.Hypothes
         for names in re.findall(r"lab cases? ([a-z0-9_]+(?:, [a-z0-9_]+)*)", sign.source):
             for name in names.split(", "):
                 assert (CAPTURES / name / "case.toml").is_file(), f"{sign.id}: there is no lab case {name}"
+
+
+def test_a_plain_sentence_has_no_values_that_the_full_one_lacks() -> None:
+    """It is filled in with the same values (diagnosis/evidence.py)."""
+    signs = {sign for pair in diagnosis.hypotheses() for sign in pair.signs}
+    assert not {sign.id for sign in signs if _places(sign.plain) - _places(sign.says)}
+
+
+def _places(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
 # What the common guides advise, and the causes that it mends: as words of the remedy, and where they must and may stand.

@@ -29,7 +29,7 @@ CAUSE = Cause(
         Sign("evidence", "the goodbye is in the payload or in the log",
              lambda e: any_of(e["server_goodbye"] == "idle_timeout", e["server_log_events"].str.contains("idle_timeout|local_timeout")).fillna(False),
              0, source="the packet alone cannot show it: a log or the payload must", needed=True),
-        Sign("closed_first", "it had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 5, -6,
+        Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 5, -6,
              source="RFC 9293 3.10.7.4; lab case data_after_close",
              plain="{sender} had sent its FIN before"),
         Sign("answers_late_request", "the reset answers what the client sent after "
