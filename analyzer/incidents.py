@@ -158,7 +158,7 @@ def _row(number: int, group: list[Any]) -> dict[str, Any]:
 def _sentence(same: list[Any], title: Sentence) -> Sentence:
     first, told = same[0], {"n": len(same), "ends": _ends(same), "title": title}
     if first.kind == "silence":
-        return say("{n} connections {ends} died in silence: {title}.", **told)
+        return say("{n} connections {ends} got no answer any more: {title}.", **told)
     if first.kind != "reset":
         return say("{n} connections {ends} ended without a reset: {title}.", **told)
     return {

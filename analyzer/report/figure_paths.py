@@ -78,13 +78,14 @@ def paths(ax: Axes, diagnosis: Diagnosis) -> bool:
         pair = (flow.client, flow.server)
         shift = (same[pair] - (several[pair] - 1) / 2) * APART
         same[pair] += 1
-        _arrow(ax, flow, left[flow.client] + shift, right[flow.server] + shift, most, len(found) <= LABELLED)
+        last = 1 < several[pair] == same[pair]
+        _arrow(ax, flow, left[flow.client] + shift, right[flow.server] + shift, most, len(found) <= LABELLED, last)
     for places, x, side in ((left, 0.0, "left"), (right, 1.0, "right")):
         ax.scatter([x] * len(places), list(places.values()), s=34, color=COLOURS["ink"], zorder=6, linewidths=0)
         for name, y in places.items():
             _say(ax, wording.short(wording.inert(name)), (x, y), (0, 8), "ink", align=side)
     ax.set_xlim(-0.02, 1.02)
-    ax.set_ylim(height - 0.75, -0.75)
+    ax.set_ylim(height - (0.35 if max(several.values()) > 1 else 0.75), -0.75)
     ax.set_axis_off()
     return True
 
@@ -109,7 +110,8 @@ def _places(names: list[str], height: int) -> dict[str, float]:
     return {name: (number + 0.5) * step - 0.5 for number, name in enumerate(ordered)}
 
 
-def _arrow(ax: Axes, flow: Flow, y_client: float, y_server: float, most: int, labelled: bool) -> None:
+def _arrow(ax: Axes, flow: Flow, y_client: float, y_server: float, most: int, labelled: bool, below: bool) -> None:
+    """Draw one kind of resets on a path; of two on the same path, the lower one has its number `below`."""
     colour = COLOURS[flow.reset_by]
     width = THINNEST + (THICKEST - THINNEST) * (flow.number / most) ** 0.5 if most > 1 else 2.0
     client, server = (0.0, y_client), (1.0, y_server)
@@ -131,7 +133,7 @@ def _arrow(ax: Axes, flow: Flow, y_client: float, y_server: float, most: int, la
         ax.scatter([start[0]], [start[1]], s=80, marker=MARKERS[flow.reset_by], color=colour, zorder=7, linewidths=0)
     if labelled:
         words = wording.count(flow.number, SENT.get(flow.reset_by, "reset"))
-        _say(ax, words, middle, (0, 8), flow.reset_by, align="center")
+        _say(ax, words, middle, (0, -8 if below else 8), flow.reset_by, align="center")
 
 
 def _line(
@@ -153,7 +155,7 @@ def _say(ax: Axes, text: str, at: tuple[float, float], off: tuple[float, float],
         xytext=off,
         textcoords="offset points",
         ha=align,
-        va="bottom",
+        va="bottom" if off[1] > 0 else "top",
         color=COLOURS[colour],
         fontsize=9,
         zorder=8,

@@ -346,10 +346,12 @@ def _contrary(top: Chapter | None) -> str:
 
 def other_answer(other: Alternative) -> str:
     """Return another answer in words: its cause, who would have sent it, how likely it is."""
-    by = wording.side(other.reset_by, N_("somebody else"))
-    if not known(other.confidence):
-        return tr("{title}, by {who}", title=other.title, who=by)
     number = wording.probability(other.confidence)
+    if other.reset_by == "undetermined":  # a death without a reset: nobody to name
+        return tr("{title} ({probability})", title=other.title, probability=number) if number else other.title
+    by = wording.side(other.reset_by, N_("somebody else"))
+    if not number:
+        return tr("{title}, by {who}", title=other.title, who=by)
     return tr("{title}, by {who} ({probability})", title=other.title, who=by, probability=number)
 
 
