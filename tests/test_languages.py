@@ -228,7 +228,9 @@ def test_wide_letters_are_folded_within_the_width(diagnoses: dict[str, Diagnosis
     for lang in OTHERS:
         with using(lang):
             lines = report.text(diagnoses["stale_pool"], width=60).splitlines()
-        assert max(map(cells, lines)) <= 60
+        assert (
+            max(cells(line) for line in lines if not line.startswith("  tcpdump ")) <= 60
+        )  # a command is copied whole
         assert not [line for line in lines if re.match(r"\s*[、。，）」]", line)]
 
 

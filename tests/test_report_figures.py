@@ -42,7 +42,7 @@ def test_one_instant_is_not_drawn() -> None:
     ax = Figure().add_subplot()
     assert report.timeline(ax, diagnosis) is False
     assert figures.timeline_svgs(diagnosis) == []
-    assert "no timeline is drawn" in report.html(diagnosis)
+    assert "No timeline is drawn" in report.html(diagnosis)
 
 
 def test_many_marks_are_binned() -> None:
