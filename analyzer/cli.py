@@ -26,6 +26,7 @@ from analyzer.options import (
     CsvTo,
     Host,
     JsonTo,
+    Keylog,
     Language,
     Logs,
     MarkdownTo,
@@ -86,6 +87,7 @@ def analyze(
     no_dissection: NoDissection = False,
     lang: Language = "",
     statements: Statements = False,
+    tls_keylog: Keylog = None,
     redact: Redact = False,
     redact_key: RedactKey = None,
     output: Output = None,
@@ -132,7 +134,8 @@ def analyze(
     with progress_bar(quiet) as progress:
         d = pipeline.analyze(
             captures or (), log or (), at=points_of(at), around=around, since=since, until=until, host=host, port=port, log_timezone=log_timezone,
-            dissect=not no_dissection, statements=statements, progress=progress,
+            dissect=not no_dissection, statements=statements, tls_keylog=tls_keylog,
+            progress=progress,
         )  # fmt: skip
     d = pipeline.redact(d, key) if redact else d
     if json_to == "-":
@@ -197,6 +200,7 @@ def explain(
     at: At = None,
     log_timezone: Zone = None,
     no_dissection: NoDissection = False,
+    tls_keylog: Keylog = None,
     redact: Redact = False,
     redact_key: RedactKey = None,
     lang: Language = "",
@@ -224,6 +228,7 @@ def explain(
             at=points_of(at),
             log_timezone=log_timezone,
             dissect=not no_dissection,
+            tls_keylog=tls_keylog,
             progress=progress,
         )
     endings = d.find(line=line, stream=stream, client=client)

@@ -72,6 +72,12 @@ NoDissection = Annotated[bool, typer.Option("--no-dissection", help="Do not run 
 AsJson = Annotated[bool, typer.Option("--json", help="For a script.")]
 
 # What `analyze` writes, and what of it.
+Keylog = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE): what they open is read like plain text."
+    ),
+]
 Statements = Annotated[
     bool, typer.Option("--statements", help="Show the text of SQL statements; they stay out otherwise.")
 ]

@@ -520,7 +520,7 @@ ENDINGS = _table(
     syn_retries=_c("Int64", "SYNs to that server port that had to be repeated within ten seconds"),
     # the application's last words (dissection)
     application=_c("string", "'postgresql', 'tls', 'http' …; null when nothing was recognised or dissected"),
-    encrypted=_c("boolean", "the payload is encrypted"),
+    encrypted=_c("boolean", "the payload is encrypted and could not be read"),
     last_client_words=_c("string", "last application message of the client, its kind only"),
     last_server_words=_c("string", "last application message of the server, its kind only"),
     sqlstate=_c("string", "SQLSTATE of the server's last ErrorResponse"),

@@ -33,6 +33,9 @@ PACKETS_PER_ENDING = 64  # the first few and the last of each direction
 FIRST_PACKETS = 6  # of each direction: enough for a start-up and its answer (version, process id)
 BYTES_PER_ENDING = 128 * 1024  # and per direction half of it: tshark's answer is some forty times as long
 BYTES_AT_MOST = 2 * 1024 * 1024
+WITH_KEYS = (
+    8  # times as many packets and bytes of an ending: TLS is read from its handshake on without a gap, or not at all
+)
 
 # Discrete facts that an ending has before anything is judged: endings that agree in all of them are one group.
 GROUPED_BY = (
@@ -165,12 +168,14 @@ def _payloads(wanted: dict[str, set[int]], extract: Extract, tshark: Path, room:
     return found
 
 
-def _told(streams: Sequence[Stream], tshark: Path, room: Path, statements: bool) -> dict[str, list[Said]]:
+def _told(
+    streams: Sequence[Stream], tshark: Path, room: Path, statements: bool, keylog: Path | None
+) -> dict[str, list[Said]]:
     """Ending -> its segments in which messages end, with these messages, as tshark and pyshark read them."""
     told: dict[str, list[Said]] = defaultdict(list)
     if streams:
         order = write(streams, room / "streams.pcap")
-        for number, layers in layers_of(room / "streams.pcap", tshark):
+        for number, layers in layers_of(room / "streams.pcap", tshark, keylog):
             if number <= len(order):
                 stream, segment = order[number - 1]
                 if messages := messages_of(layers, stream, segment, statements=statements):
@@ -179,7 +184,13 @@ def _told(streams: Sequence[Stream], tshark: Path, room: Path, statements: bool)
 
 
 def dissect(
-    endings: pd.DataFrame, packets: pd.DataFrame, extract: Extract, tshark: Path, *, statements: bool = False
+    endings: pd.DataFrame,
+    packets: pd.DataFrame,
+    extract: Extract,
+    tshark: Path,
+    *,
+    statements: bool = False,
+    keylog: Path | None = None,
 ) -> Dissection:
     """Find what the application said last on a bounded choice of endings.
 
@@ -194,6 +205,8 @@ def dissect(
         tshark's absolute path (`find_tshark`).
     statements : bool
         Append the text of SQL statements (at most 300 characters, control characters escaped) to the words.
+    keylog : Path
+        The TLS secrets of these connections, as SSLKEYLOGFILE has them; an absolute path. What they open is read like plain text.
 
     Returns
     -------
@@ -213,8 +226,9 @@ def dissect(
         notices.append(Notice("info", "dissection", "", sentence))
 
     rows: dict[str, pd.DataFrame] = {}
-    most_packets = min(PACKETS_PER_ENDING, PACKETS_AT_MOST // max(1, len(picked))) // 2  # of each direction
-    most_bytes = min(BYTES_PER_ENDING, BYTES_AT_MOST // max(1, len(picked))) // 2
+    more = WITH_KEYS if keylog else 1
+    most_packets = min(PACKETS_PER_ENDING * more, PACKETS_AT_MOST // max(1, len(picked))) // 2  # of each direction
+    most_bytes = min(BYTES_PER_ENDING * more, BYTES_AT_MOST // max(1, len(picked))) // 2
     own = {str(row["ending"]): row for row in endings.to_dict("records") if row["ending"] in picked}
     packets = packets[packets["connection"].isin([row["connection"] for row in own.values()])]
     after: dict[str, set[tuple[str, int]]] = {}
@@ -240,7 +254,7 @@ def dissect(
                 port = own[ending]["server_port"]
                 kept = [segment.last(most_bytes) for segment in segments if segment.payload]
                 streams += untangle(kept, None if pd.isna(port) else int(port))
-            told = _told(streams, tshark, Path(folder), statements)
+            told = _told(streams, tshark, Path(folder), statements, keylog)
     except (TsharkFailed, PcapreportError, OSError, ImportError) as trouble:
         sentence = say("The application's last words could not be read: {reason}.", reason=str(trouble).rstrip("."))
         notices.append(Notice("warning", "dissection", "", sentence))

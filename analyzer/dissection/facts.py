@@ -124,8 +124,13 @@ def _in_time(said: Sequence[Said]) -> list[Said]:
     return [one for _, one in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _http_unanswered(streams: Sequence[Stream], said: Sequence[Said], holes: Sequence[float]) -> bool | None:
-    """Whether a request has no answer, or only a part of one; None where that cannot be told."""
+def _http_unanswered(
+    streams: Sequence[Stream], said: Sequence[Said], holes: Sequence[float], *, whole: bool
+) -> bool | None:
+    """Whether a request has no answer, or only a part of one; None where that cannot be told.
+
+    Unless `whole`, the payload is not the text that was read (it is under TLS), so how much of an answer came is unknown.
+    """
     pending, method, since = 0, "", -1
     last: tuple[Segment, Message] | None = None
     for one in said:
@@ -141,6 +146,8 @@ def _http_unanswered(streams: Sequence[Stream], said: Sequence[Said], holes: Seq
     head, message = last
     if method == "HEAD" or message.code in ("101", "204", "304"):
         return False
+    if not whole:
+        return False if message.length == 0 else None
     sent = [s for x in streams for s in x.segments if not s.from_client and not s.after and s.seq >= head.seq]
     sent.sort(key=lambda s: s.seq)
     if message.length is None:
@@ -197,6 +204,7 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
         return facts
     facts["application"] = application
     state = _Postgresql()
+    opened = {id(one.stream) for one in said if any(message.opened for message in one.messages)}
     sealed = closes = left = False
     holes = _holes(streams)
     ahead = list(holes)
@@ -215,7 +223,7 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
                 sealed |= message.sealed
                 (state.client if one.segment.from_client else state.server)(message)
             elif message.protocol == "tls":
-                sealed |= message.sealed
+                sealed |= message.sealed and id(one.stream) not in opened
                 if message.code:
                     facts["tls_alert"] = message.code
                     left |= one.segment.from_client and message.code == "close_notify"
@@ -225,7 +233,7 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
                 facts["server_goodbye"] = message.reason
     if ahead:
         state.hole()
-    for from_client in (True, False) if state.seen and not sealed else ():
+    for from_client in (True, False) if state.seen and not (sealed or opened) else ():
         if kind := _unfinished(streams, from_client):
             facts[f"last_{'client' if from_client else 'server'}_words"] = f"{kind} (incomplete)"
             (state.client if from_client else state.server)(Message("postgresql", kind, kind))
@@ -244,5 +252,5 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
         if not sealed:
             facts["request_unanswered"] = _na(state.unanswered())
     elif application == "http" and not sealed:
-        facts["request_unanswered"] = _na(_http_unanswered(streams, said, holes))
+        facts["request_unanswered"] = _na(_http_unanswered(streams, said, holes, whole=not opened))
     return facts

@@ -120,14 +120,18 @@ def payloads_of(file: Path, tshark: Path) -> Iterator[tuple[int, bytes]]:
                 raise TsharkFailed("tshark's answer was not understood") from None
 
 
-def layers_of(file: Path, tshark: Path) -> Iterator[tuple[int, list[Any]]]:
-    """Frame number and pyshark's layers of each frame of `file`, in order; a frame that cannot be read has none."""
+def layers_of(file: Path, tshark: Path, keylog: Path | None = None) -> Iterator[tuple[int, list[Any]]]:
+    """Frame number and pyshark's layers of each frame of `file`, in order; a frame that cannot be read has none.
+
+    With the secrets of `keylog` (SSLKEYLOGFILE's format) what TLS encrypted has its layers behind TLS's own.
+    """
     import lxml.etree
     import lxml.objectify
     from pyshark.tshark.output_parser.tshark_xml import DEL_BAD_XML_CHARS, packet_from_xml_packet
 
     answer = file.with_suffix(".pdml")
-    _run(tshark, [*_reading(file), "-T", "pdml", "-J", " ".join(("frame", *LAYERS))], answer)
+    keys = [] if keylog is None else ["-o", f"tls.keylog_file:{keylog}"]
+    _run(tshark, [*_reading(file), *keys, "-T", "pdml", "-J", " ".join(("frame", *LAYERS))], answer)
     reader = lxml.objectify.makeparser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, recover=True, encoding="utf-8"
     )

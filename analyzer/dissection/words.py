@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analyzer.dissection.streams import Segment, Stream
@@ -69,6 +69,8 @@ MYSQL_GOODBYES = {
     1157: "error", 1158: "error", 1160: "error", 1203: "error",
 }  # fmt: skip
 
+READABLE = {"pgsql", "http", "http2", "mysql", "resp"}  # tshark's layers of which messages are read
+
 # Protocols that are only named: tshark's layer -> application.
 OTHERS = {
     "tds": "tds", "tns": "oracle", "drda": "db2", "mongo": "mongodb", "cql": "cassandra",
@@ -92,6 +94,7 @@ class Message:
     pid: int | None = None
     waits: bool = False  # Authentication: the client has to answer
     sealed: bool = False  # encrypted from here on
+    opened: bool = False  # was encrypted, and read with the user's keys
     closes: bool = False  # HTTP: Connection: close
     length: int | None = None  # HTTP: Content-Length; -1 chunked
     statement: str = ""
@@ -239,8 +242,12 @@ def _http2(layer: Any) -> list[Message]:
 def messages_of(layers: Sequence[Any], stream: Stream, segment: Segment, *, statements: bool) -> list[Message]:
     """The messages that end in one packet, in their order."""
     out: list[Message] = []
+    under = False  # TLS came before, so what follows was decrypted
     for layer in layers:
         name = layer.layer_name.lower()
+        if under and name in READABLE:
+            out = [message for message in out if message.type != "ApplicationData"]
+        before = len(out)
         if name == "pgsql":
             out += _postgresql(layer, statements)
         elif name == "tls":
@@ -255,6 +262,11 @@ def messages_of(layers: Sequence[Any], stream: Stream, segment: Segment, *, stat
             out += _redis(layer)
         elif name in OTHERS and not stream.protocol:
             out.append(Message(OTHERS[name], ""))
+        if under:
+            out[before:] = [
+                message if message.protocol == "tls" else replace(message, opened=True) for message in out[before:]
+            ]
+        under = under or name == "tls"
     first = not segment.from_client and segment.seq == 0 and segment.length == 1
     if not out and first and stream.protocol == "postgresql" and segment.payload in SSL_ANSWERS:
         out.append(Message("postgresql", SSL_ANSWERS[segment.payload], "SSLAnswer", sealed=segment.payload == b"G"))

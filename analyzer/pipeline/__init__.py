@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from analyzer.pipeline.asked import (
     Paths,
     Progress,
     address_of,
+    keylog_of,
     not_asked,
     only,
     open_given,
@@ -60,6 +62,7 @@ def analyze(
     log_timezone: str | None = None,
     dissect: bool = True,
     statements: bool = False,
+    tls_keylog: str | Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -80,6 +83,8 @@ def analyze(
         IANA name or offset for log lines without a zone; found from the matches when not given.
     dissect, statements : bool
         Let tshark read the application's last messages; show their text.
+    tls_keylog : path
+        TLS secrets as SSLKEYLOGFILE has them: what they open is read like plain text. They are not kept in the result.
     threads : int
         Threads that read captures, by default one for each processor; the result does not depend on it.
     progress : callable(what, done, total)
@@ -99,6 +104,7 @@ def analyze(
     points, left_out = points_of(captures, at, span)
     zone = None if log_timezone is None else zone_of(log_timezone)
     ip = None if host is None else address_of(host)
+    keylog = None if tls_keylog is None else keylog_of(tls_keylog)
     tables, opened = open_given(logs)
 
     surveyed, found = first_look(points, progress, threads=threads)
@@ -112,7 +118,7 @@ def analyze(
     seen = vantage.vantage(asked, survey.connections, survey.reset_frames, coverage)
     judged, sightings, legs = renumber(vantage.apply(asked, seen), seen.sightings, seen.legs)
 
-    words, packets, said = words_of(judged, survey, dissect, statements)
+    words, packets, said = words_of(judged, survey, dissect, statements, keylog)
     judged = settle(with_words(judged, words))
     tied = correlation.correlate(
         judged,

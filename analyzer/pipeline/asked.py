@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone, tzinfo
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +21,8 @@ from analyzer.errors import Notice, UsageError
 from analyzer.language import say
 from analyzer.pipeline.tables import stack
 from analyzer.schema import NO_TIME
+
+KEYLOG_AT_MOST = 64 * 1024 * 1024  # bytes of TLS secrets: some 200,000 connections
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Progress = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
@@ -97,6 +100,22 @@ def address_of(text: str) -> str:
         return str(ip_address(text.strip("[]")))
     except ValueError as error:
         raise UsageError(f"{text!r} is no IP address; captures know no names of hosts.") from error
+
+
+def keylog_of(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a file of TLS secrets. Raises UsageError where it is none that can be read."""
+    file = Path(path).absolute()
+    try:
+        size = file.stat().st_size if file.is_file() else None
+        with file.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        raise UsageError(f"The TLS secrets {path} cannot be read: {error.strerror or error}.") from error
+    if size is None or size > KEYLOG_AT_MOST:
+        raise UsageError(
+            f"The TLS secrets {path} are no file of at most {KEYLOG_AT_MOST >> 20} MB; name what SSLKEYLOGFILE wrote."
+        )
+    return file
 
 
 def zone_of(name: str) -> tzinfo:

@@ -20,7 +20,7 @@ MOST_NOTICES = 20
 
 
 def words_of(
-    judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool
+    judged: pd.DataFrame, survey: Survey, wanted: bool, statements: bool, keylog: Path | None = None
 ) -> tuple[pd.DataFrame | None, pd.DataFrame, list[Notice]]:
     """Return the application's last words per ending (None without tshark), PACKETS with words, and notices."""
     if not wanted or judged.empty:
@@ -35,7 +35,7 @@ def words_of(
     def extract(name: str, frames: Sequence[int], target: Path) -> list[int]:
         return capture.extract(survey.files[name], frames, target)
 
-    said = dissection.dissect(judged, survey.packets, extract, tshark, statements=statements)
+    said = dissection.dissect(judged, survey.packets, extract, tshark, statements=statements, keylog=keylog)
     packets = survey.packets.drop(columns="words").merge(said.words, on=["capture", "frame"], how="left")
     return said.facts, schema.PACKETS.conform(packets), list(said.notices)
 

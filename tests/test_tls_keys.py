@@ -1,0 +1,154 @@
+"""With the user's TLS secrets the words under TLS are read, without them they stay unknown: Python's own TLS makes the conversations."""
+
+from __future__ import annotations
+
+import ssl
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_dissection import DONE, SSL_REQUEST, STARTUP, WELCOME, Talk, error, extractor, query, ready, rows_of, tables
+from typer.testing import CliRunner
+
+import analyzer
+from analyzer.cli import app
+from analyzer.dissection import dissect
+from analyzer.errors import UsageError
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+Said = Sequence[tuple[str, bytes]]
+BEGUN: Said = [("C", STARTUP), ("S", WELCOME), ("C", query("begin")), ("S", DONE + ready("T"))]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate and its key in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=lab",
+         "-keyout", key, "-out", cert], check=True, capture_output=True,
+    )  # fmt: skip
+    whole = folder / "whole.pem"
+    whole.write_bytes(key.read_bytes() + cert.read_bytes())
+    return whole
+
+
+def under_tls(said: Said, certificate: Path, keylog: Path, version: ssl.TLSVersion, before: Said = ()) -> Said:
+    """The same conversation as it is on the wire: what comes before TLS, the handshake, and every part in records."""
+    here, there = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    here.check_hostname, here.verify_mode = False, ssl.CERT_NONE
+    there.load_cert_chain(certificate)
+    for context in (here, there):
+        context.minimum_version = context.maximum_version = version
+    here.keylog_filename = str(keylog)
+    pipes = {who: (ssl.MemoryBIO(), ssl.MemoryBIO()) for who in "CS"}
+    ends = {"C": here.wrap_bio(*pipes["C"]), "S": there.wrap_bio(*pipes["S"], server_side=True)}
+    wire = list(before)
+
+    def pass_on() -> bool:
+        moved = False
+        for who, other in (("C", "S"), ("S", "C")):
+            if sent := pipes[who][1].read():
+                wire.append((who, sent))
+                pipes[other][0].write(sent)
+                moved = True
+        return moved
+
+    done: set[str] = set()
+    while len(done) < 2 or pass_on():
+        for who, end in ends.items():
+            try:
+                end.do_handshake()
+                done.add(who)
+            except ssl.SSLWantReadError:
+                pass_on()
+    for who, payload in said:
+        ends[who].write(payload)
+        pass_on()
+        assert ends["S" if who == "C" else "C"].read(len(payload)) == payload
+    return wire
+
+
+def facts(talk: Talk, tshark: str, keylog: Path | None) -> dict[str, Any]:
+    endings, packets, frames = tables(talk)
+    result = dissect(endings, packets, extractor(frames), Path(tshark), keylog=keylog)
+    assert not result.notices
+    (row,) = rows_of(result)
+    return row
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_postgresql_under_tls_is_read_with_the_keys_and_unknown_without(
+    version: ssl.TLSVersion, certificate: Path, tshark: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.log"
+    talk = Talk(under_tls(BEGUN, certificate, keys, version, before=[("C", SSL_REQUEST), ("S", b"S")]))
+    sealed, opened = facts(talk, tshark, None), facts(talk, tshark, keys)
+    assert (sealed["encrypted"], sealed["transaction_open"], sealed["request_unanswered"]) == (True, None, None)
+    assert (opened["encrypted"], opened["application"], opened["backend_pid"]) == (False, "postgresql", 4711)
+    assert (opened["transaction_open"], opened["request_unanswered"], opened["last_client_words"]) == (
+        True,
+        False,
+        "Query",
+    )
+    assert opened["last_server_words"] == "ReadyForQuery (in transaction)"
+
+
+@pytest.mark.parametrize(("answer", "unanswered"), [(b"", True), (b"HTTP/1.1 204 No Content\r\n\r\n", False),
+                                                    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", None)])  # fmt: skip
+def test_http_under_tls(answer: bytes, unanswered: bool | None, certificate: Path, tshark: str, tmp_path: Path) -> None:
+    said: Said = [("C", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), *([("S", answer)] if answer else [])]
+    keys = tmp_path / "keys.log"
+    talk = Talk(under_tls(said, certificate, keys, ssl.TLSVersion.TLSv1_3), port=8443)
+    found = facts(talk, tshark, keys)
+    assert (found["encrypted"], found["application"], found["request_unanswered"]) == (False, "http", unanswered)
+    assert facts(talk, tshark, None)["request_unanswered"] is None
+
+
+def test_the_secrets_of_others_open_nothing(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    keys, others = tmp_path / "keys.log", tmp_path / "others.log"
+    talk = Talk(under_tls(BEGUN, certificate, keys, ssl.TLSVersion.TLSv1_3, before=[("C", SSL_REQUEST), ("S", b"S")]))
+    under_tls(BEGUN, certificate, others, ssl.TLSVersion.TLSv1_3)
+    for file in (others, Path(__file__)):
+        found = facts(talk, tshark, file)
+        assert (found["encrypted"], found["transaction_open"]) == (True, None)
+
+
+def test_a_goodbye_under_tls(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.log"
+    said = [*BEGUN, ("S", error("57P01"))]
+    talk = Talk(under_tls(said, certificate, keys, ssl.TLSVersion.TLSv1_3, before=[("C", SSL_REQUEST), ("S", b"S")]))
+    found = facts(talk, tshark, keys)
+    assert (found["sqlstate"], found["server_goodbye"], found["encrypted"]) == ("57P01", "terminated", False)
+
+
+def test_a_whole_analysis_reads_them(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    """From the file to the finding's facts, as the command does it."""
+    keys, dump = tmp_path / "keys.log", tmp_path / "dump.pcap"
+    talk = Talk(under_tls(BEGUN, certificate, keys, ssl.TLSVersion.TLSv1_3, before=[("C", SSL_REQUEST), ("S", b"S")]))
+    _, _, frames = tables(talk)
+    with open(dump, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 101))
+        for (_, number), (content, length) in frames.items():
+            file.write(struct.pack("<IIII", number, 0, len(content), length) + content)
+    (before,) = analyzer.analyze(dump).document["resets"]
+    (item,) = analyzer.analyze(dump, tls_keylog=keys).document["resets"]
+    assert (before["facts"]["encrypted"], "transaction_open" in before["facts"]) == (True, False)
+    assert (item["facts"]["encrypted"], item["facts"]["transaction_open"]) == (False, True)
+    told = CliRunner().invoke(app, ["explain", str(dump), "--stream", "0", "--tls-keylog", str(keys), "--lang", "en"])
+    assert "1 transaction cut off" in told.output
+    told = CliRunner().invoke(app, ["explain", str(dump), "--stream", "0", "--lang", "en"])
+    assert "unknown: encrypted" in " ".join(told.output.split())
+
+
+@pytest.mark.parametrize("keylog", ["missing.log", "."])
+def test_secrets_that_cannot_be_read_are_one_sentence(
+    keylog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="TLS secrets"):
+        analyzer.analyze(CAPTURES / "tls_unknown_ca/client.pcap", tls_keylog=keylog)
