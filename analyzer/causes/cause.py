@@ -109,10 +109,7 @@ def log_says(
     e: pd.DataFrame, side: Literal["client", "server", "sender", "peer", "any"], *events: str
 ) -> pd.Series[bool]:
     """Return whether a log line of that side, tied to the ending, says one of these events; NA without such lines."""
-    client, server = (
-        e["client_log_events"].str.contains("|".join(events)),
-        e["server_log_events"].str.contains("|".join(events)),
-    )
+    client, server = (_contains(e[name], "|".join(events)) for name in ("client_log_events", "server_log_events"))
     if side in ("client", "server"):
         return client if side == "client" else server
     if side == "any":
@@ -132,6 +129,11 @@ def kernel_says(*reasons: str) -> Sign:
         8 if reasons else 0, -12, source="Linux include/net/rstreason.h, tracepoint tcp:tcp_send_reset", cites_logs=True, log_events=("reset_sent",),
         plain="the kernel of {sender} gives in its trace a reason that fits",
     )  # fmt: skip
+
+
+def _contains(told: pd.Series[str], pattern: str) -> pd.Series[bool]:
+    """Return whether the words match; NA without words. Without logs nobody has any, and nothing is searched."""
+    return told.str.contains(pattern) if told.notna().any() else pd.Series(pd.NA, index=told.index, dtype=_BOOLEAN)
 
 
 def died_talking(e: pd.DataFrame) -> pd.Series[bool]:

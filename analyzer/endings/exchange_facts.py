@@ -28,13 +28,8 @@ REORDERING = 0.005  # s
 
 def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     """Return what the reset answers and in what state of the exchange it came."""
-    index = np.arange(len(life))
     client = bool(life.from_client[i])
-    before = (index < i) & ~life.resets
-    own, peer = (
-        places(before & (life.from_client == client)),
-        places(before & (life.from_client != client)),
-    )
+    own, peer = life.speakers(i)
     rtt = context.rtt[client]
     trigger, answers = find_trigger(life, i, rtt)
     facts: Facts = {
@@ -73,18 +68,14 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     # trouble on the way
     last_peer = int(peer[-1]) if len(peer) else -1
     last_sender = int(own[-1]) if len(own) else -1
-    facts["retransmissions"] = int(
-        (life.retransmission & (index > last_sender) & before & (life.from_client != client)).sum()
-    )
-    facts["sender_retransmissions"] = int(
-        (life.retransmission & (index > last_peer) & before & (life.from_client == client)).sum()
-    )
-    probes = own[life.keepalive[own] & (own > last_peer)]
-    words = np.append(own_data[~life.keepalive[own_data]], peer_data)
-    last_word = int(words.max()) if len(words) else -1
-    run = own[life.keepalive[own] & (own > last_word)]
+    facts["retransmissions"] = int(life.retransmission[peer[peer > last_sender]].sum())
+    facts["sender_retransmissions"] = int(life.retransmission[own[own > last_peer]].sum())
+    kept_alive = own[life.keepalive[own]]
+    own_words = own_data[~life.keepalive[own_data]]
+    last_word = max(int(side[-1]) if len(side) else -1 for side in (own_words, peer_data))
+    run = kept_alive[kept_alive > last_word]
     facts["keepalives"] = len(run)
-    facts["keepalives_unanswered"] = len(probes)
+    facts["keepalives_unanswered"] = int((kept_alive > last_peer).sum())
     facts["keepalive_interval"] = float(np.median(np.diff(life.time[run])) / 1e9) if len(run) > 1 else None
     facts["since_keepalive"] = life.seconds(i, int(run[-1])) if len(run) else None
     facts["zero_window"] = any(len(side) and int(life.window[side[-1]]) == 0 for side in (own, peer))

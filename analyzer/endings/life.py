@@ -109,6 +109,17 @@ class Life:
         """The acknowledgement numbers as plain numbers."""
         return list(self.ack.tolist())
 
+    @cached_property
+    def _speakers(self) -> dict[int, tuple[Integers, Integers]]:
+        return {}
+
+    def speakers(self, i: int) -> tuple[Integers, Integers]:
+        """Return the packets before packet i, resets apart, of the end that sent it and of the other end."""
+        if i not in self._speakers:
+            plain, own = ~self.resets[:i], self.from_client[:i] == self.from_client[i]
+            self._speakers[i] = places(plain & own), places(plain & ~own)
+        return self._speakers[i]
+
     def end(self, i: int) -> int:
         """Return the sequence number after packet i; SYN and FIN count one (RFC 9293 3.4)."""
         return self._ends[i]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack, places, usual
+from analyzer.endings.life import NONE, Context, Facts, Life, distance, highest, highest_ack, usual
 from analyzer.schema import ACK, SYN
 
 # The fastest timestamp clock (RFC 7323 5.4 allows 1 ms to 1 s a tick), where a connection is too short to measure its own.
@@ -26,11 +26,8 @@ LOOPBACK = 1
 
 def packet_facts(life: Life, i: int, context: Context, payload: bytes | None) -> Facts:
     """Return the facts that the reset packet itself and the same end's earlier packets give."""
-    index = np.arange(len(life))
     client = bool(life.from_client[i])
-    before = index < i
-    own = places(before & (life.from_client == client) & ~life.resets)
-    peer = places(before & (life.from_client != client) & ~life.resets)
+    own, peer = life.speakers(i)
     own_steady = own[(life.flags[own] & SYN) == 0]
     flags = int(life.flags[i])
     has_ack = bool(flags & ACK)

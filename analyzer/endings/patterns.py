@@ -23,13 +23,7 @@ Indices = npt.NDArray[Any]
 
 def pattern_facts(life: Life, i: int, context: Context) -> Facts:
     """Return the facts of this module for the reset at index i."""
-    before = ~life.resets
-    before[i:] = False
-    client = bool(life.from_client[i])
-    own, peer = (
-        places(before & (life.from_client == client)),
-        places(before & (life.from_client != client)),
-    )
+    own, peer = life.speakers(i)
     facts = syn_facts(life, i) | _fin_facts(life, own, peer)
     lost = loss_facts(life, own, peer)
     facts |= lost if lost["lost_segment"] is not None else loss_facts(life, peer, own)

@@ -56,8 +56,11 @@ def flows(diagnosis: Diagnosis) -> list[Flow]:
 
 def rows(diagnosis: Diagnosis) -> int:
     """Return how many rows the figure has: the hosts of its longer side."""
-    found = flows(diagnosis)
-    return max(len({f.client for f in found}), len({f.server for f in found}), 0)
+    return _rows(flows(diagnosis))
+
+
+def _rows(found: list[Flow]) -> int:
+    return max(len({f.client for f in found}), len({f.server for f in found}))
 
 
 def paths(ax: Axes, diagnosis: Diagnosis) -> bool:
@@ -69,7 +72,7 @@ def paths(ax: Axes, diagnosis: Diagnosis) -> bool:
     found = flows(diagnosis)
     if not found:
         return False
-    height = rows(diagnosis)
+    height = _rows(found)
     left, right = (_places(names, height) for names in ([f.client for f in found], [f.server for f in found]))
     most = max(f.number for f in found)
     same: Counter[tuple[str, str]] = Counter()

@@ -153,7 +153,10 @@ def timeline(ax: Axes, diagnosis: Diagnosis) -> bool:
     A lane is the host whose address the reset carries; colour and shape say who transmitted it. Returns False, and draws
     nothing, when there are not two moments to compare.
     """
-    shown = marks(diagnosis)
+    return _timeline(ax, marks(diagnosis))
+
+
+def _timeline(ax: Axes, shown: Marks) -> bool:
     moments = [point[0] for point in shown.resets] + [point[0] for point in shown.lines]
     if len(moments) < 2:
         return False
@@ -266,7 +269,7 @@ def timeline_svgs(diagnosis: Diagnosis) -> list[str]:
     shown = marks(diagnosis)
     beside = 0.6 if shown.shifts else 0.45  # the clock corrections, or half of the last tick's label
     return svgs(
-        lambda ax: timeline(ax, diagnosis),
+        lambda ax: _timeline(ax, shown),
         0.55 + 0.34 * len(shown.lanes),
         "timeline",
         left=gutter(shown.lanes),
