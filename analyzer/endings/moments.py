@@ -58,13 +58,9 @@ def _services(out: pd.DataFrame, connections: pd.DataFrame) -> None:
     real = (connections["server_bytes"] > 0) | connections["handshake"]
     closed = (by_server & real).fillna(False).to_numpy(dtype=bool)
     ended = Timeline(of_connection[closed], last[closed], base)
-    number = connections["connection"].to_numpy()
-    own_last = (
-        out["connection"].map(dict(zip(number, last.tolist(), strict=True))).fillna(NEVER).to_numpy(dtype=np.int64)
-    )
-    own_first = (
-        out["connection"].map(dict(zip(number, first.tolist(), strict=True))).fillna(NEVER).to_numpy(dtype=np.int64)
-    )
+    number = connections["connection"].to_numpy(dtype=np.int64)
+    own = pd.Index(number).get_indexer(out["connection"].to_numpy(dtype=np.int64))  # -1, the one behind the last: none
+    own_first, own_last = np.append(first, NEVER)[own], np.append(last, NEVER)[own]
     own_end = out["connection"].isin(number[closed]).to_numpy() & (np.abs(own_last - at) <= TOGETHER)
     out["ended_together"] = _integers(ended.count(service, at, TOGETHER, TOGETHER) - own_end, out)
     begun, over = opened.reach(service, at, 0, -TOGETHER)[1], gone.reach(service, at, TOGETHER, 0)[0]
@@ -148,7 +144,8 @@ def _ports_lost(endings: pd.DataFrame) -> pd.Series[Any]:
 
 def _same_ports(out: pd.DataFrame, connections: pd.DataFrame) -> None:
     """Fill in same_ports_ended and since_same_ports: the earlier connection between the same addresses and ports."""
-    ordered = connections.sort_values("first", kind="stable")
+    same = connections["client_port"].isin(out["client_port"])
+    ordered = connections[same].sort_values("first", kind="stable")
     earlier = ordered.groupby(PORTS)
     before = pd.DataFrame(
         {
