@@ -414,6 +414,15 @@ CONVERSATIONS: dict[str, tuple[Talk, dict]] = {
         Talk([MYSQL_GREETING, ("S", mysql_error(4031, b"HY000", b"The client was disconnected", number=2))], port=3306),
         {"application": "mysql", "last_server_words": "MySQL error 4031", "server_goodbye": "idle_timeout"},
     ),
+    "HTTP body unfinished": (
+        Talk([("C", b"POST /up HTTP/1.1\r\nContent-Length: 5000\r\n\r\n" + b"x" * 1000), ("S", b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")],
+             port=80),
+        {"last_client_words": "HTTP POST (body incomplete)", "last_server_words": "HTTP 413", "request_unanswered": False},
+    ),
+    "HTTP body whole": (
+        Talk([("C", b"POST /up HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000)], port=80),
+        {"last_client_words": "HTTP POST", "request_unanswered": True},
+    ),
     "garbage": (Talk([("C", random.Random(1).randbytes(3000)), ("S", random.Random(2).randbytes(3000))]), {}),
     "garbage elsewhere": (Talk([("C", b"\xff" * 500), ("S", b"\xfe" * 500)], port=443), {}),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from analyzer.errors import UsageError
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 Said = Sequence[tuple[str, bytes]]
+BYE = b""  # not payload: the end closes TLS, with a close_notify
 BEGUN: Said = [("C", STARTUP), ("S", WELCOME), ("C", query("begin")), ("S", DONE + ready("T"))]
 
 
@@ -67,6 +68,11 @@ def under_tls(said: Said, certificate: Path, keylog: Path, version: ssl.TLSVersi
             except ssl.SSLWantReadError:
                 pass_on()
     for who, payload in said:
+        if payload == BYE:
+            with pytest.raises(ssl.SSLWantReadError):
+                ends[who].unwrap()
+            pass_on()
+            continue
         ends[who].write(payload)
         pass_on()
         assert ends["S" if who == "C" else "C"].read(len(payload)) == payload
@@ -152,3 +158,24 @@ def test_secrets_that_cannot_be_read_are_one_sentence(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="TLS secrets"):
         analyzer.analyze(CAPTURES / "tls_unknown_ca/client.pcap", tls_keylog=keylog)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (ssl.TLSVersion.TLSv1_3, "TLS ApplicationData (probably an alert)"),
+        (ssl.TLSVersion.TLSv1_2, "TLS Alert (encrypted)"),
+    ],
+)
+def test_a_sealed_alert_of_tls_1_3_is_probable(
+    version: ssl.TLSVersion, said: str, certificate: Path, tshark: str, tmp_path: Path
+) -> None:
+    """By its size: two bytes. One byte of PostgreSQL's Terminate more, or an older TLS, is no such thing."""
+    keys = tmp_path / "keys.log"
+    bye: list[tuple[str, bytes]] = [("C", b"GET / HTTP/1.1\r\n\r\n"), ("C", BYE)]
+    assert facts(Talk(under_tls(bye, certificate, keys, version), port=443), tshark, None)["last_client_words"] == said
+    longer = [("C", b"X\0\0\0\4")]
+    assert (
+        facts(Talk(under_tls(longer, certificate, keys, version), port=443), tshark, None)["last_client_words"]
+        == "TLS ApplicationData"
+    )

@@ -46,6 +46,10 @@ LAST_WARNINGS = {"57P01": "shutdown", "57P02": "shutdown"}
 
 ASYNCHRONOUS = ("NoticeResponse", "ParameterStatus", "NotificationResponse", "SSLAnswer", "BackendKeyData")
 ASKING = ("Query", "Parse", "Bind", "Execute", "Describe", "Close", "FunctionCall", "Sync")
+TLS_1_3 = 0x0304
+# A record of TLS 1.3 with two bytes in it (type and 16 bytes of seal behind them): an alert has two, hardly anything else.
+ALERT_RECORD = 19  # bytes
+
 PREFERRED = ("postgresql", "http2", "http", "tls")
 
 
@@ -148,14 +152,17 @@ def _http_unanswered(
         return False
     if not whole:
         return False if message.length == 0 else None
-    sent = [s for x in streams for s in x.segments if not s.from_client and not s.after and s.seq >= head.seq]
-    sent.sort(key=lambda s: s.seq)
-    if message.length is None:
-        return None  # the answer ends when the connection does
-    if message.length < 0:
+    return None if message.length is None else _body_lacks(streams, head, message.length)
+
+
+def _body_lacks(streams: Sequence[Stream], head: Segment, length: int) -> bool:
+    """Whether less came of a body than its head, in this segment, announced: so many bytes, or chunks (-1)."""
+    own = [s for x in streams for s in x.segments if s.from_client is head.from_client and not s.after]
+    sent = sorted((s for s in own if s.seq >= head.seq), key=lambda s: s.seq)
+    if length < 0:
         return not b"".join(s.payload for s in sent[-2:]).endswith(b"0\r\n\r\n")
     begins = head.seq + head.payload.find(b"\r\n\r\n", max(0, head.payload.rfind(b"HTTP/1."))) + 4
-    return sent[-1].seq + sent[-1].length - begins < message.length
+    return sent[-1].seq + sent[-1].length - begins < length
 
 
 def _na(known: bool | None) -> Any:
@@ -205,6 +212,8 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
     facts["application"] = application
     state = _Postgresql()
     opened = {id(one.stream) for one in said if any(message.opened for message in one.messages)}
+    modern: set[int] = set()  # streams of TLS 1.3
+    asked: tuple[Segment, Message] | None = None  # HTTP's last request
     sealed = closes = left = False
     holes = _holes(streams)
     ahead = list(holes)
@@ -213,9 +222,14 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
             state.hole()
             ahead.pop(0)
         for message in one.messages:
+            modern |= {id(one.stream)} if message.version == TLS_1_3 else set()
             if message.kind:
                 facts[f"last_{'client' if one.segment.from_client else 'server'}_words"] = (
-                    message.type if message.statement else message.kind
+                    f"{message.kind} (probably an alert)"
+                    if message.type == "ApplicationData" and message.length == ALERT_RECORD and id(one.stream) in modern
+                    else message.type
+                    if message.statement
+                    else message.kind
                 )
             if message.protocol == "mysql" and message.pid:
                 facts["backend_pid"] = message.pid
@@ -228,7 +242,7 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
                     facts["tls_alert"] = message.code
                     left |= one.segment.from_client and message.code == "close_notify"
             elif message.type == "request":
-                closes = message.closes
+                closes, asked = message.closes, (one.segment, message)
             elif message.reason:
                 facts["server_goodbye"] = message.reason
     if ahead:
@@ -253,4 +267,6 @@ def facts_of(streams: Sequence[Stream], said: Sequence[Said]) -> dict[str, Any]:
             facts["request_unanswered"] = _na(state.unanswered())
     elif application == "http" and not sealed:
         facts["request_unanswered"] = _na(_http_unanswered(streams, said, holes, whole=not opened))
+        if asked and asked[1].length and not opened and _body_lacks(streams, asked[0], asked[1].length):
+            facts["last_client_words"] = f"{asked[1].kind} (body incomplete)"
     return facts

@@ -96,7 +96,8 @@ class Message:
     sealed: bool = False  # encrypted from here on
     opened: bool = False  # was encrypted, and read with the user's keys
     closes: bool = False  # HTTP: Connection: close
-    length: int | None = None  # HTTP: Content-Length; -1 chunked
+    length: int | None = None  # HTTP: Content-Length, -1 chunked; TLS: of a record
+    version: int = 0  # TLS: what the ServerHello settled on
     statement: str = ""
 
 
@@ -178,7 +179,8 @@ def _at(field: Any) -> int:
 def _tls(layer: Any) -> list[Message]:
     """The records of one layer in their order, each with what is readable in it."""
     parts: list[tuple[int, int, str, int | None]] = []
-    names = ("tls.record.content_type", "tls.record.opaque_type", "tls.handshake.type", "tls.alert_message.desc")
+    names = ("tls.record.content_type", "tls.record.opaque_type", "tls.handshake.type", "tls.alert_message.desc", "tls.record.length",
+             "tls.handshake.extensions.supported_version")  # fmt: skip
     for rank, name in enumerate(names):
         found = layer.get_field(name)
         for field in found.all_fields if found is not None else ():
@@ -198,19 +200,23 @@ def _tls(layer: Any) -> list[Message]:
             if out and out[-1].kind == "TLS Alert":
                 out.pop()
             out.append(Message("tls", f"TLS Alert: {alert}", "Alert", code=alert))
+        elif name == "length" and out and out[-1].length is None:
+            out[-1] = replace(out[-1], length=value)
+        elif name == "supported_version" and out and out[-1].type == "ServerHello":
+            out[-1] = replace(out[-1], version=value or 0)
     return [m if m.kind != "TLS Alert" else Message("tls", "TLS Alert (encrypted)", "Alert") for m in out]
 
 
 def _http(layer: Any) -> list[Message]:
     closes = re.search(r"\bclose\b", _text(layer, "http.connection").lower()) is not None
     method, status = _text(layer, "http.request.method"), _number(layer.get_field("http.response.code"))
-    if method and re.fullmatch(r"[A-Z][A-Z_-]{1,19}", method):
-        return [Message("http", f"HTTP {method}", "request", code=method, closes=closes)]
-    if status is None or not 100 <= status <= 999:
-        return []
     length = _number(layer.get_field("http.content_length_header"))
     if "chunked" in _text(layer, "http.transfer_encoding").lower():
         length = -1
+    if method and re.fullmatch(r"[A-Z][A-Z_-]{1,19}", method):
+        return [Message("http", f"HTTP {method}", "request", code=method, closes=closes, length=length)]
+    if status is None or not 100 <= status <= 999:
+        return []
     return [Message("http", f"HTTP {status}", "response", code=str(status), closes=closes, length=length)]
 
 
