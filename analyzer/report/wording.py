@@ -359,5 +359,6 @@ def fact(name: str, value: Any) -> tuple[str, str, str]:
     column = ENDINGS.columns.get(name)
     unit = f" {tr(column.unit)}" if column and column.unit else ""
     truth = tr({True: N_("yes"), False: N_("no")}[value]) if isinstance(value, bool) else ""
-    words = truth or (f"{value:g}" if isinstance(value, float) else str(value))
+    number = f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    words = truth or number
     return humanised(name), cut(words, 200) + unit, tr(column.meaning) if column else ""
