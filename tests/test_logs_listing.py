@@ -54,4 +54,7 @@ def test_every_format_and_envelope_is_listed_and_told() -> None:
         assert f"  {page['id']} " in text
         told = listing.format_text(page)
         assert page["title"] in told and page["reference"] in told
-        assert all(event in told for event, _ in page["examples"])
+        flat = " ".join(told.split())
+        for said in page["said"]:
+            assert all(event in told for event in said["events"])
+            assert " ".join(said["proves"][1:].split()) in flat

@@ -25,10 +25,20 @@ def cause_pages() -> dict[str, dict[str, Any]]:
 
 
 def format_pages() -> dict[str, dict[str, Any]]:
-    """Return by id what is known of each log format, with one sample for each event, and of each envelope around lines."""
+    """Return by id what is known of each log format, what each of its messages says and proves, with a sample, and of each
+    envelope around lines.
+    """
     pages: dict[str, dict[str, Any]] = {}
     for f in sorted(logs.all_formats(), key=lambda f: f.id):
-        examples = {s.event: s.text for s in reversed(f.samples) if s.event}
+        said: dict[str, dict[str, Any]] = {}
+        for m in f.messages:  # the texts of one meaning in all languages are one
+            said.setdefault(
+                m.id, {"message": m.id, "proves": m.proves, "verified": m.verified, "events": [], "example": ""}
+            )
+        for s in f.samples:
+            own = said[s.message]
+            own["events"] += [s.event] if s.event not in own["events"] else []
+            own["example"] = own["example"] or s.text
         pages[f.id] = {
             "id": f.id,
             "kind": "format",
@@ -37,12 +47,11 @@ def format_pages() -> dict[str, dict[str, Any]]:
             "messages": len({m.id for m in f.messages}),
             "languages": sorted({m.language for m in f.messages}),
             "verified": dict(Counter(m.verified for m in f.messages).most_common()),
-            "examples": sorted(examples.items()),
+            "said": list(said.values()),
         }
     for e in logs.all_envelopes():
-        examples = {"": e.samples[0].text}
         page = {"id": e.id, "kind": "envelope", "title": e.title, "reference": e.reference}
-        pages[e.id] = {**page, "messages": 0, "languages": [], "verified": {}, "examples": list(examples.items())}
+        pages[e.id] = {**page, "messages": 0, "languages": [], "verified": {}, "example": e.samples[0].text, "said": []}
     return pages
 
 

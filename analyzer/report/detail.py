@@ -14,6 +14,7 @@ from analyzer.report.story import Chapter, Evidence, Item, get
 from analyzer.report.terminal import clean, folded, labelled, with_sureness, wrapped
 from analyzer.report.wording import known
 from analyzer.result import Diagnosis
+from analyzer.schema import EVENTS
 
 SURE, DOUBTFUL = (
     0.01,
@@ -159,8 +160,14 @@ def _lines_of_logs(diagnosis: Diagnosis, item: Item, width: int) -> Iterator[str
         place = f"{line.get('source')}:{line.get('line')}, {wording.lag(line.get('lag_seconds'), spread)}"
         yield from (text for _, text in wrapped(clean(place), width, "    ", "  "))
         yield from folded(clean(line.get("text")), width, "    | ", 4)
-        # What the log formats know of their messages is written in English only.
-        proves = proved.get((line.get("source"), line.get("line"), line.get("event"))) if shown() == ENGLISH else None
+        # What the log formats know of their messages is written in English only; what kind of event it is, in every language.
+        proves = (
+            proved.get((line.get("source"), line.get("line"), line.get("event")))
+            if shown() == ENGLISH
+            else tr("{sentence}.", sentence=tr(EVENTS[str(line["event"])]))
+            if line.get("event") in EVENTS
+            else None
+        )
         tie = wording.capital(wording.tie(line)) + "."
         for text in (proves, f"{tie} {_chance(line.get('coincidence'))}"):
             if known(text):

@@ -18,6 +18,7 @@ from analyzer.result import stamp
 from analyzer.schema import records
 
 WIDTH = 100
+EXAMPLE = 6  # lines of an example that are shown
 
 
 def cell(value: Any) -> Any:
@@ -105,12 +106,23 @@ def format_text(page: Mapping[str, Any]) -> str:
         languages = ", ".join(page["languages"])
         out += _wrapped(tr("{n} messages, in: {languages}", n=page["messages"], languages=languages), "", "  ")
         known = ", ".join(f"{count} {_sources()[how]}" for how, count in page["verified"].items())
-        out += [*_wrapped(tr("Wordings: {known}", known=known), "", "  "), "", tr("Events, and an example of each")]
-    for event, example in page["examples"]:
-        first, *others = example.split("\n")
-        out += [f"  {event}"] if event else []
-        out += [f"    {inert(line)}" for line in (first, *others)]
+        out += [
+            *_wrapped(tr("Wordings: {known}", known=known), "", "  "),
+            "",
+            tr("What its messages say and prove, with an example of each"),
+        ]
+    for said in page["said"]:
+        doubt = f" ({_sources()['unverified']})" if said["verified"] == "unverified" else ""
+        out += ["", f"  {', '.join(said['events'])}{doubt}"]
+        out += [text for _, text in wrapped(f"{said['proves'][0].upper()}{said['proves'][1:]}.", WIDTH, "    ", "    ")]
+        out += _example(said["example"])
+    out += _example(page["example"]) if page["kind"] == "envelope" else []
     return "\n".join(out)
+
+
+def _example(text: str) -> list[str]:
+    first, *others = text.split("\n")[:EXAMPLE]
+    return [f"    | {inert(line)}" for line in (first, *others)]
 
 
 def _sources() -> dict[str, str]:

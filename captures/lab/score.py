@@ -15,10 +15,11 @@ from typing import Any
 
 from analyzer.causes import all_causes
 from analyzer.diagnosis.record import FILE as RECORD
-from captures.lab import case_file, judging, rivals, scorecard, scoring
+from captures.lab import case_file, judging, rivals, scorecard, scoring, tying
 from captures.lab.case_file import Case, View
 from captures.lab.scorecard import Score
 from captures.lab.scoring import Answer, Rest, Rival
+from captures.lab.tying import Tied
 
 CORPUS = Path(__file__).resolve().parents[1]
 PAGE = CORPUS / "SCORE.md"
@@ -60,18 +61,25 @@ def measure(cases: list[Case]) -> Score:
             if sys.stderr.isatty():
                 print(f"\r{number} of {len(jobs)} views", end="", file=sys.stderr, flush=True)
         rival = [row for job in others for row in job.result()]
-    return Score(tuple(answers), tuple(rest), tuple(rival), rivals.NETVERDICT if installed else None)
+    ties = tying.tied(cases)
+    return Score(tuple(answers), tuple(rest), tuple(rival), rivals.NETVERDICT if installed else None, tuple(ties))
 
 
 def dump(score: Score) -> str:
     """The text of score.json: the same answer for several connections is one line, with and without logs; what says nothing is left out."""
     parts = [f'"netverdict": {json.dumps(score.netverdict)}']
-    for name, rows in (("answers", score.answers), ("rest", score.rest), ("rivals", score.rivals)):
+    for name, rows in (
+        ("answers", score.answers),
+        ("rest", score.rest),
+        ("rivals", score.rivals),
+        ("ties", score.ties),
+    ):
         lines = [dict(_said(row)) for row in rows]
         for several in ("logs", "connection"):
             lines = _together(lines, several)
         text = ",\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
-        parts.append(f'"{name}": [\n{text}\n]')
+        if text:
+            parts.append(f'"{name}": [\n{text}\n]')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -82,12 +90,14 @@ def load(text: str) -> Score:
     def rows(kind: Any, name: str) -> tuple[Any, ...]:
         return tuple(
             kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-            for together in table[name]
+            for together in table.get(name, ())
             for several in _apart(together, "connection")
             for row in _apart(several, "logs")
         )
 
-    return Score(rows(Answer, "answers"), rows(Rest, "rest"), rows(Rival, "rivals"), table["netverdict"])
+    return Score(
+        rows(Answer, "answers"), rows(Rest, "rest"), rows(Rival, "rivals"), table["netverdict"], rows(Tied, "ties")
+    )
 
 
 def _said(row: Any) -> Iterator[tuple[str, Any]]:

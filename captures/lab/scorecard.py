@@ -15,6 +15,7 @@ from analyzer.schema import BANDS
 from captures.lab import judging, rivals, scoring
 from captures.lab.case_file import Case, Cause, Connection, View
 from captures.lab.scoring import Answer, Band, Rate, Rest, Rival
+from captures.lab.tying import FOREIGN, OWN, Tied
 
 REASONS = Path(__file__).with_name("reasons.toml")
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -37,6 +38,7 @@ class Score:
     rest: tuple[Rest, ...]
     rivals: tuple[Rival, ...]
     netverdict: str | None
+    ties: tuple[Tied, ...] = ()
 
 
 def page(score: Score, cases: Sequence[Case], readme: str) -> str:
@@ -55,6 +57,8 @@ def page(score: Score, cases: Sequence[Case], readme: str) -> str:
         calibration(score, family),
         "## Confusions",
         confusions(score),
+        "## Log ties",
+        ties(score),
         "## Misses",
         misses(score),
         "## Causes",
@@ -494,6 +498,46 @@ def causes(score: Score, cases: Sequence[Case], readme: str) -> str:
 
 
 # --- Cells ------------------------------------------------------------------------------------------------------------
+
+
+TIES_RIGHT, TIES_FOREIGN = (
+    0.99,
+    0.01,
+)  # what was promised: of ties that are right at least, of lines of a wrong log that are tied at most
+
+
+def ties(score: Score) -> str:
+    """Which lines were tied to which connections, logs as they are and logs that do not belong."""
+    rows = []
+    for way in OWN:
+        own = [tied for tied in score.ties if tied.way == way]
+        right, wrong = sum(tied.right for tied in own), sum(tied.wrong for tied in own)
+        share = right / max(1, right + wrong)
+        told = f"**{share:.1%}** {_mark(share >= TIES_RIGHT)}".replace("%", " %")
+        counts = (
+            right,
+            wrong,
+            sum(tied.unlabelled for tied in own),
+            sum(tied.untied for tied in own),
+            sum(tied.lines for tied in own),
+        )
+        rows.append([way, "right ≥ 99 %", told, *map(str, counts)])
+    for way in FOREIGN:
+        own = [tied for tied in score.ties if tied.way == way]
+        made, doubtful, lines = (sum(getattr(tied, name) for tied in own) for name in ("foreign", "doubtful", "lines"))
+        kept = made <= TIES_FOREIGN * lines and doubtful == made
+        told = f"**{made / max(1, lines):.1%}** {_mark(kept)}".replace("%", " %")
+        rows.append([way, "tied ≤ 1 %, all called doubtful", told, "–", str(made), "–", "–", str(lines)])
+    wrong = [f"{tied.case}: {what} ({tied.way})" for tied in score.ties for what in tied.wrongly]
+    cases = len({tied.case for tied in score.ties})
+    return (
+        f"Each line of the logs of {cases} cases that is tied to an ending, at the capture point on its log's host, without being told a time zone. "
+        "Whose line it is, the label says, or the process that wrote it. *Without names*: the lines that `log_connections` and "
+        "`log_disconnections` add are taken out. *Untied* are lines that speak of a broken connection with an ending in the capture; most "
+        "stand in a log whose clock nothing sets.\n\n"
+        + _table(["log", "goal", "reached", "right", "wrong", "not labelled", "untied", "lines that speak"], rows)
+        + ("\n\nWrong: " + "; ".join(wrong) + "." if wrong else "")
+    )
 
 
 def _asked(score: Score, logs: bool) -> list[Answer]:
