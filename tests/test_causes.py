@@ -208,7 +208,8 @@ def _places(template: str) -> set[str]:
 # What the common guides advise, and the causes that it mends: as words of the remedy, and where they must and may stand.
 ADVICE: dict[str, tuple[str, set[str]]] = {
     "a pooler, or sharing connections": (
-        r"PgBouncer\b(?! `PAUSE`)|\(pool, HTTP keep-alive\)", {"accept_queue_overflow", "port_reuse", "protocol_error", "server_overload"}),
+        r"PgBouncer\b(?! `(?:PAUSE|client_idle_timeout)`)|\(pool, HTTP keep-alive\)",
+        {"accept_queue_overflow", "port_reuse", "protocol_error", "server_overload"}),
     "retry with backoff": (
         r"backoff", {"accept_queue_overflow", "connection_refused", "host_restart", "process_exit", "server_overload", "server_shutdown"}),
     "TCP keepalives": (

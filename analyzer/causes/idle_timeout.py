@@ -14,7 +14,9 @@ CAUSE = Cause(
     remedy=(
         "Keep the silence shorter than the timer: TCP keepalives on either side (PostgreSQL `tcp_keepalives_idle`, libpq `keepalives_idle`, "
         "`net.ipv4.tcp_keepalive_time`), or let the pool drop or test idle connections earlier (`pool_recycle`, `pool_pre_ping`, HikariCP "
-        "`maxLifetime` and `keepaliveTime`). Whoever owns the device can raise its timer."
+        "`maxLifetime` and `keepaliveTime`). Whoever owns the device can raise its timer (AWS NLB "
+        "`tcp.idle_timeout.seconds`, Azure `idleTimeoutInMinutes`, Linux `nf_conntrack_tcp_timeout_established`, Cisco ASA `timeout conn`, "
+        "FortiGate `session-ttl`)."
     ),
     confirm=(
         "On the device: its session table and timer (`nf_conntrack_tcp_timeout_established`, the balancer's idle timeout). On the far host: "

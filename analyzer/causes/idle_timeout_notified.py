@@ -24,7 +24,8 @@ CAUSE = Cause(
              plain="it came after a silence of a second or longer and answers no packet"),
         Sign("no_fin", "{sender} had not closed", lambda e: ~e["sender_fin"], 1, source="lab case idle_notified", needed=True),
         Sign("connected", "the connection had been in use", lambda e: ~shaking_hands(e), 0, source="lab case idle_notified", needed=True),
-        Sign("always_the_same", "{path_failures} connections were reset after the same silence, between {timer_low} and {timer_high}",
+        Sign("always_the_same", "{path_failures} connections were reset after the same silence: "
+             "the timer is longer than {timer_low} and at most {timer_high}",
              lambda e: known(e["timer_high"].notna(), e["path_failures"].notna()), 12, -2, source="lab case idle_timer_bracket",
              plain="connections were reset after the same silence, time after time"),
         Sign("both_ends", "both ends were told, neither as an answer to the other", lambda e: e["both_ends_reset"], 6, -1,

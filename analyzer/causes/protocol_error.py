@@ -13,7 +13,8 @@ CAUSE = Cause(
     ),
     remedy=(
         "Act on the error itself: its code stands in the last words and in the log (wrong password, unknown database, too many connections, "
-        "header or body too large, broken driver). For `too many connections` use a pooler (PgBouncer) before raising `max_connections`. Servers "
+        "header or body too large: nginx `large_client_header_buffers`, `client_max_body_size`; broken driver). "
+        "For `too many connections` use a pooler (PgBouncer) before raising `max_connections`. Servers "
         "should read what is still coming before they close (nginx `lingering_close`)."
     ),
     confirm="The log of the side that hung up, at the time of its last words; the same request by hand (`psql`, `curl -v`) shows the same error.",

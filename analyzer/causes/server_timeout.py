@@ -9,11 +9,12 @@ CAUSE = Cause(
     mechanism=(
         "A timer of the server application expired. It said goodbye (PostgreSQL FATAL 25P03 or 57P05), closed with a FIN, and the client, which "
         "had not looked, sent its next request. Nobody reads it any more, so the server's kernel answers with a reset (reason TCP_ABORT_ON_DATA "
-        "or NO_SOCKET). The reset is correct; the timer is the reason."
+        "or NO_SOCKET). The reset is correct; the timer is the reason. It is the application's: TCP itself has no idle limit."
     ),
     remedy=(
         "In the application: end transactions before it goes idle, and test a connection before reuse (`pool_pre_ping`). On the server: raise "
-        "`idle_in_transaction_session_timeout` or `idle_session_timeout` if the pause is legitimate. Pools must stay idle for less than the timer."
+        "`idle_in_transaction_session_timeout` or `idle_session_timeout` if the pause is legitimate (MySQL and MariaDB `wait_timeout`, PgBouncer "
+        "`client_idle_timeout`, HAProxy `timeout client` and `timeout server`, Redis `timeout`). Pools must stay idle for less than the timer."
     ),
     confirm="The server's log at the time of its goodbye: `terminating connection due to idle-in-transaction timeout` or `idle-session timeout`.",
     signs=(
