@@ -12,14 +12,9 @@ from analyzer.language import ENGLISH, N_, localised, shown, tr
 from analyzer.report import ladder, story, terminal, wording
 from analyzer.report.story import Chapter, Evidence, Item, get
 from analyzer.report.terminal import clean, folded, labelled, with_sureness, wrapped
-from analyzer.report.wording import known
+from analyzer.report.wording import DOUBTFUL, SURE, known
 from analyzer.result import Diagnosis
 from analyzer.schema import EVENTS
-
-SURE, DOUBTFUL = (
-    0.01,
-    0.05,
-)  # below the first a coincidence is as good as ruled out; from the second on it must be reckoned with
 
 
 def explanation(diagnosis: Diagnosis, identity: str, width: int = 100) -> str:

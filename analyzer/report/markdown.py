@@ -179,7 +179,7 @@ def _log_lines(told: Story, top: Chapter) -> Iterator[str]:
     spreads = story.spreads(told.document)
     lines = []
     for line in found[:LOG_LINES]:
-        tie = tr(wording.TIES.get(str(line.get("tie")), str(line.get("tie"))))
+        tie = wording.tied(line)
         place = code(f"{wording.cut(line.get('source'), 100)}:{line.get('line')}")
         distance = wording.lag(line.get("lag_seconds"), spreads.get(str(line.get("source"))))
         lines.append(f"{place}, {safe(distance)}; {safe(tie)}: {code(wording.cut(line.get('text'), TEXT))}")

@@ -84,7 +84,15 @@ def environment(undefined: type[jinja2.Undefined] = jinja2.ChainableUndefined) -
         span=wording.span, title=story.title, record=story.record, extent=story.extent, fact=wording.fact
     )
     env.globals.update(
-        tr=tr, trn=trn, N_=N_, rich=rich, side=wording.side, role=wording.role, where=wording.where, tie=wording.tie
+        tr=tr,
+        trn=trn,
+        N_=N_,
+        rich=rich,
+        side=wording.side,
+        role=wording.role,
+        where=wording.where,
+        tie=wording.tie,
+        chance=wording.chance,
     )
     env.globals.update(
         more=wording.more, lang=shown(), SIDES=wording.SIDES, EMITTERS=wording.EMITTERS, LEVELS=wording.LEVELS

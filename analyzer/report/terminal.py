@@ -233,7 +233,7 @@ def _log_lines(told: Story, top: Chapter, width: int) -> Iterator[Line]:
     yield "title", tr("Log lines")
     spreads = story.spreads(told.document)
     for line in found[:LOG_LINES]:
-        tie = tr(wording.TIES.get(str(line.get("tie")), str(line.get("tie"))))
+        tie = wording.tied(line)
         place = clean(f"{wording.cut(line.get('source'), 60)}:{line.get('line')}")
         yield from wrapped(
             f"{place}, {wording.lag(line.get('lag_seconds'), spreads.get(str(line.get('source'))))}; {tie}",

@@ -50,6 +50,8 @@ EMITTERS = {
     "host_filter": N_("a filter on that host"),
     "device": N_("a network device"),
 }
+# Below the first a coincidence is as good as ruled out; from the second on it must be reckoned with.
+SURE, DOUBTFUL = 0.01, 0.05
 TIES = {
     "connection": N_("the line names the connection"),
     "process": N_("its process named the connection in another line"),
@@ -213,6 +215,24 @@ def tie(line: Any) -> str:
     """Return why a log line belongs to a reset, in words."""
     kind = str(line.get("tie"))
     return str(line.get("tie_sentence") or tr(TIES.get(kind, kind)))
+
+
+def chance(line: Any) -> str:
+    """Return how easily chance makes such a tie, in a few words; '' where that is not known."""
+    coincidence = line.get("coincidence")
+    if not known(coincidence):
+        return ""
+    if coincidence < SURE:
+        return tr("chance of coincidence below {chance}", chance=share(SURE))
+    if coincidence < DOUBTFUL:
+        return tr("chance of coincidence {chance}", chance=share(coincidence))
+    return tr("it may be a coincidence: chance {chance}", chance=share(coincidence))
+
+
+def tied(line: Any) -> str:
+    """Return what ties a log line to its reset, in few words, and the chance that it is a coincidence."""
+    kind = str(line.get("tie"))
+    return "; ".join(part for part in (tr(TIES.get(kind, kind)), chance(line)) if part)
 
 
 def place(text: object) -> str:
