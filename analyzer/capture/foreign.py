@@ -8,50 +8,63 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CONVERT = "convert it with `editcap -F pcap` (part of Wireshark)"
+from analyzer.language import N_, Sentence, say
+
 HEAD_BYTES = 4096  # what `sentence` wants to see of a file
 
-# First bytes -> what follows "<file> is …".
-MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"GMBU", f"a Microsoft Network Monitor capture, which is not understood; {CONVERT}."),
-    (b"RTSS", f"a Microsoft Network Monitor 1 capture, which is not understood; {CONVERT}."),
-    (b"snoop\0\0\0", f"a snoop capture, which is not understood; {CONVERT}."),
-    (b"btsnoop\0", "a Bluetooth capture (btsnoop), which holds no TCP."),
-    (b"TRSNIFF data    \x1a", f"a Sniffer capture, which is not understood; {CONVERT}."),
-    (b"XCP\0", f"a NetXRay or Sniffer capture, which is not understood; {CONVERT}."),
-    (b"\x7fver", f"an OmniPeek capture, which is not understood; {CONVERT}."),
-    (b"iptrace ", f"an AIX iptrace capture, which is not understood; {CONVERT}."),
-    (b"TR\0d\0", f"an HP-UX nettl trace, which is not understood; {CONVERT}."),
-    (b"NetScaler", f"a NetScaler trace, which is not understood; {CONVERT}."),
-    (b"\x89PNG", "a PNG picture, not a capture."),
-    (b"\xff\xd8\xff", "a JPEG picture, not a capture."),
-    (b"GIF8", "a GIF picture, not a capture."),
-    (b"%PDF", "a PDF document, not a capture."),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive, not a capture; unpack it first."),
-    (b"Rar!", "a RAR archive, not a capture; unpack it first."),
-    (b"\x7fELF", "a program, not a capture."),
-    (b"MZ", "a Windows program, not a capture."),
-    (b"SQLite format 3\0", "an SQLite database, not a capture."),
-    (b"ElfFile\0", "a Windows event log, not a capture."),
+CONVERT = N_("{name} is {format}, which is not understood; convert it with `editcap -F pcap` (part of Wireshark).")
+NO_CAPTURE, UNPACK = N_("{name} is {format}, not a capture."), N_("{name} is {format}, not a capture; unpack it first.")
+OTHER = N_("{name} is {format}.")
+
+# First bytes -> the sentence, and the format that it names.
+MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"GMBU", CONVERT, N_("a Microsoft Network Monitor capture")),
+    (b"RTSS", CONVERT, N_("a Microsoft Network Monitor 1 capture")),
+    (b"snoop\0\0\0", CONVERT, N_("a snoop capture")),
+    (b"btsnoop\0", OTHER, N_("a Bluetooth capture (btsnoop), which holds no TCP")),
+    (b"TRSNIFF data    \x1a", CONVERT, N_("a Sniffer capture")),
+    (b"XCP\0", CONVERT, N_("a NetXRay or Sniffer capture")),
+    (b"\x7fver", CONVERT, N_("an OmniPeek capture")),
+    (b"iptrace ", CONVERT, N_("an AIX iptrace capture")),
+    (b"TR\0d\0", CONVERT, N_("an HP-UX nettl trace")),
+    (b"NetScaler", CONVERT, N_("a NetScaler trace")),
+    (b"\x89PNG", NO_CAPTURE, N_("a PNG picture")),
+    (b"\xff\xd8\xff", NO_CAPTURE, N_("a JPEG picture")),
+    (b"GIF8", NO_CAPTURE, N_("a GIF picture")),
+    (b"%PDF", NO_CAPTURE, N_("a PDF document")),
+    (b"7z\xbc\xaf\x27\x1c", UNPACK, N_("a 7-Zip archive")),
+    (b"Rar!", UNPACK, N_("a RAR archive")),
+    (b"\x7fELF", NO_CAPTURE, N_("a program")),
+    (b"MZ", NO_CAPTURE, N_("a Windows program")),
+    (b"SQLite format 3\0", NO_CAPTURE, N_("an SQLite database")),
+    (b"ElfFile\0", NO_CAPTURE, N_("a Windows event log")),
 )
 
 SUFFIX = {
     ".etl": (
-        "a Windows trace, which is not understood; convert it with `pktmon etl2pcap` (a pktmon trace) or"
-        " etl2pcapng (a `netsh trace` one)."
+        N_(
+            "{name} is {format}, which is not understood; convert it with `pktmon etl2pcap` (a pktmon trace) or etl2pcapng (a `netsh trace` one)."
+        ),
+        N_("a Windows trace"),
     ),
-    ".erf": f"an Endace (ERF) capture, which is not understood; {CONVERT}.",
-    ".cap": f"not a capture in the pcap or pcapng format; if Wireshark opens it, {CONVERT}.",
+    ".erf": (CONVERT, N_("an Endace (ERF) capture")),
+    ".cap": (
+        N_("{name} is {format}; if Wireshark opens it, convert it with `editcap -F pcap` (part of Wireshark)."),
+        N_("not a capture in the pcap or pcapng format"),
+    ),
 }
-
 FIDDLER = (
-    "a Fiddler archive: it holds HTTP sessions without packets and cannot show a reset; capture with"
-    " `pktmon start --capture` or Wireshark instead."
+    N_(
+        "{name} is {format}: it holds HTTP sessions without packets and cannot show a reset; capture with `pktmon start --capture` "
+        "or Wireshark instead."
+    ),
+    N_("a Fiddler archive"),
 )
-NOT_A_CAPTURE = "not a capture in the pcap or pcapng format."
+ZIP, TAR = (UNPACK, N_("a ZIP archive")), (UNPACK, N_("a tar archive"))
+NOT_A_CAPTURE = (OTHER, N_("not a capture in the pcap or pcapng format"))
 
 
-def sentence(name: str, head: bytes) -> str:
+def sentence(name: str, head: bytes) -> Sentence:
     """Return what the file is, as one sentence that begins with `name`.
 
     Parameters
@@ -64,19 +77,25 @@ def sentence(name: str, head: bytes) -> str:
     suffix = Path(name).suffix.lower()
     if head.startswith(b"PK\3\4"):
         fiddler = suffix == ".saz" or b"raw/" in head
-        return f"{name} is {FIDDLER if fiddler else 'a ZIP archive, not a capture; unpack it first.'}"
-    for magic, says in MAGIC:
+        return _said(name, *(FIDDLER if fiddler else ZIP))
+    for magic, template, kind in MAGIC:
         if head.startswith(magic):
-            return f"{name} is {says}"
+            return _said(name, template, kind)
     if head[257:262] == b"ustar":
-        return f"{name} is a tar archive, not a capture; unpack it first."
+        return _said(name, *TAR)
     if not head.strip(b"\0"):
-        return f"{name} holds nothing but zero bytes: the capture was never written, or the disk lost it."
+        return say(
+            "{name} holds nothing but zero bytes: the capture was never written, or the disk lost it.", name=name
+        )
     if suffix in SUFFIX and suffix != ".cap":
-        return f"{name} is {SUFFIX[suffix]}"
+        return _said(name, *SUFFIX[suffix])
     if is_text(head):
-        return f"{name} is text, not a capture; a log is given with --log."
-    return f"{name} is {SUFFIX.get(suffix, NOT_A_CAPTURE)}"
+        return say("{name} is text, not a capture; a log is given with --log.", name=name)
+    return _said(name, *SUFFIX.get(suffix, NOT_A_CAPTURE))
+
+
+def _said(name: str, template: str, kind: str) -> Sentence:
+    return say(template, name=name, format=say(kind))
 
 
 def is_text(head: bytes) -> bool:
