@@ -7,7 +7,7 @@ Lives here: what the block says, line by line, and its colours on a terminal. Ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analyzer.language import N_, tr, trn
@@ -29,6 +29,7 @@ TOP = 3  # signs for and against
 LOG_LINES = 4
 TEXT_LINES = 3  # of one log line
 NOTICES = 5
+REASONS = 3  # why log lines belong to no reset
 _COMMAND = re.compile(r"(?P<told>[^`]*[:：]) ?`(?P<command>[^`]*)`", re.DOTALL)  # prose that ends with a command
 STYLES = {"title": "bold", "client": "bold blue", "server": "bold magenta", "middlebox": "bold yellow", "undetermined": "bold",
           "quiet": "dim", "for": "green", "against": "red", "log": "cyan", "plain": ""}  # fmt: skip
@@ -299,6 +300,22 @@ def _limits(told: Story, width: int) -> Iterator[Line]:
         yield "quiet", f"  {wording.more(len(notices) - NOTICES)}"
     if unmatched:
         yield from wrapped(tied_to_nothing(len(unmatched)), width, "    ", "  - ")
+        yield from _left_over(unmatched, width)
+    unset = [clock for clock in get(told.document, "clocks", []) if clock.get("basis") == "none"]
+    for clock in unset if unmatched else ():
+        yield from wrapped(clean(str(clock.get("sentence"))), width, "    ", "  - ")
+
+
+def _left_over(unmatched: Sequence[Item], width: int) -> Iterator[Line]:
+    """Why log lines belong to no reset: the commonest reasons, each with its first line."""
+    by_reason: dict[str, list[Item]] = {}
+    for line in unmatched:
+        by_reason.setdefault(str(line.get("reason")), []).append(line)
+    for reason, lines in sorted(by_reason.items(), key=lambda one: -len(one[1]))[:REASONS]:
+        place = f"{wording.cut(lines[0].get('source'), 60)}:{lines[0].get('line')}"
+        if len(lines) > 1:
+            place += f" ({wording.more(len(lines) - 1)})"
+        yield from wrapped(clean(f"{place}: {reason}"), width, "      ", "    ")
 
 
 def tied_to_nothing(number: int) -> str:
