@@ -316,9 +316,9 @@ _RESET = {
     "": N_("{sender} reset the connection to {peer} ({sure}): {title}."),
 }
 _CLOSED = {
-    "client": N_("The client {sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
-    "server": N_("The server {sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
-    "": N_("{sender} closed the connection to {peer} with a FIN; no reset was sent: {title}."),
+    "client": N_("The client {sender} closed the connection to {peer} with a FIN: {title}."),
+    "server": N_("The server {sender} closed the connection to {peer} with a FIN: {title}."),
+    "": N_("{sender} closed the connection to {peer} with a FIN: {title}."),
 }
 
 
@@ -328,7 +328,7 @@ def finding_sentence(ending: Any, finding: Any) -> str:
     ends = {"client": ending.client, "server": ending.server}
     if ending.kind == "silence":
         return say(
-            "The connection {client} – {server} died in silence after {sender} sent again without an answer: {title}.",
+            "The connection {client} – {server} ended without a FIN or a reset, after {sender} had sent again in vain: {title}.",
             sender=ending.sender, **told, **ends,
         )  # fmt: skip
     role = ending.apparent_sender if ending.roles_known else ""
