@@ -19,6 +19,7 @@ from capture_builders import START, Frame, enhanced, interface, section, simple
 from analyzer import capture
 from analyzer.capture import streams
 from analyzer.errors import UnusableInput
+from analyzer.language import localised, using
 
 SECOND = 10**9
 
@@ -126,6 +127,22 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert (notice.level, notice.source) == ("error", str(bad))
     assert "is empty" in notice.sentence
     assert "does not exist" in other.sentence
+
+
+def test_what_is_wrong_with_a_file_can_be_said_in_any_language(tmp_path: Path) -> None:
+    paths = [
+        put(tmp_path / "good.pcap", one()),
+        put(tmp_path / "empty.pcap", b""),
+        put(tmp_path / "a.pdf", b"%PDF-1.4"),
+    ]
+    _, notices = capture.find(paths)
+    assert [str(n.sentence).rpartition("/")[2].split(" ", 1)[1] for n in notices] == [
+        "is empty (0 bytes): nothing was captured, or it was not written yet.",
+        "is a PDF document, not a capture.",
+    ]
+    with using("ja"):
+        told = [localised(n.sentence) for n in notices]
+    assert "空です" in told[0] and "PDF文書" in told[1]
 
 
 # --- Compression ------------------------------------------------------------------------------------------------------
