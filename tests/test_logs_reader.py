@@ -373,3 +373,14 @@ def test_the_filter_finds_what_a_search_finds(literals: list[bytes], pieces: lis
 def test_the_filter_refuses_short_literals() -> None:
     with pytest.raises(ValueError, match="shorter than four bytes"):
         LiteralFilter([b"abc"])
+
+
+def test_a_date_that_can_be_read_in_two_ways_is_not_read_and_the_reader_is_told() -> None:
+    """The Event Viewer's table, in UTF-16."""
+    text = (
+        "Level,Date and Time,Source,Event ID,Task Category\r\n"
+        'Error,5/1/2024 12:00:00 PM,PostgreSQL,0,None,"LOG:  could not receive data from client: Connection reset by peer"\r\n'
+    )
+    found, notices = read_logs([LogSource("events.csv", text.encode("utf-16"))])
+    assert found.empty
+    assert any("wevtutil" in notice.sentence for notice in notices)

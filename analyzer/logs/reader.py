@@ -8,6 +8,7 @@ Never here: where an entry begins (entries.py), what it says (recognition.py), o
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from analyzer.logs.processes import add_addresses
 from analyzer.logs.recognition import raw_filter, recognise, score
 from analyzer.schema import LOG_LINES, LOG_SOURCES
 
+_EITHER_WAY = re.compile(r"(?<!\d)\d{1,2}[/.]\d{1,2}[/.]\d{4},? \d{1,2}:\d\d")
 ENTRIES_LIMIT = 1_000_000  # recognised entries of one source: about 2 GB of memory
 
 
@@ -56,6 +58,7 @@ class _Tally:
     not_understood_entries: int = 0
     timeless: list[int] = field(default_factory=list)  # the first of them
     timeless_entries: int = 0
+    two_ways: int = 0  # of these, that print a date whose order of day and month depends on a language
     cut: int = 0  # the line after which nothing was read, because there was too much
     broken: str = ""  # why reading stopped before the end
 
@@ -154,6 +157,7 @@ def _entry(name: str, entry: Entry, clock: Clock, tally: _Tally) -> Iterator[dic
     stamp = rows[0]["stamp"]
     if stamp is None:
         tally.timeless_entries += 1
+        tally.two_ways += bool(_EITHER_WAY.search(entry.lines[0][:200]))
         if len(tally.timeless) < 5:
             tally.timeless.append(entry.number)
         return
@@ -205,6 +209,12 @@ def _notices(name: str, tally: _Tally) -> Iterator[Notice]:
             say_many("{n} entry speaks of a connection but prints no time, and was left out.",
                      "{n} entries speak of a connection but print no time, and were left out.", tally.timeless_entries),
         )  # fmt: skip
+    if tally.two_ways:
+        sentence = say(
+            "Dates such as 5/1/2024 are the first of May or the fifth of January: export the log with dates as 2024-05-01, or Windows events as XML "
+            "(wevtutil qe LOG /f:xml)."
+        )
+        yield Notice("warning", name, "", sentence)
     recognised = sum(tally.recognised.values())
     if not recognised:
         yield Notice(

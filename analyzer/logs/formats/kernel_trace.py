@@ -1,4 +1,5 @@
-"""The Linux kernel's own trace of resets: tcp_send_reset and tcp_receive_reset, from trace_pipe or perf script.
+"""The Linux kernel's own trace of resets: tcp_send_reset and tcp_receive_reset, from trace_pipe, perf script, or a script of bpftrace that
+prints a time of day, the event's name, and the fields as trace_pipe has them.
 
 Lives here: the format. This is the strongest word that a log can have: the kernel says that it sent a reset, or that one reached a socket of
 its own, and since Linux 6.10 why it sent it. Of tcp_send_reset `src` is this host; of tcp_receive_reset `saddr` is, the other way round than
@@ -12,9 +13,11 @@ import re
 
 from analyzer.logs.log_format import Head, LogFormat, Message, Sample, end
 
+_STAMP = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S{0,16} \s{0,24}"
 # comm-pid [cpu] flags time: event: (trace_pipe), or comm pid [cpu] time: tcp:event: (perf script); before it, a stamp that a shell put there
 _HEAD = re.compile(
-    r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S{0,16} \s{0,24})?\S[^\[\n]{0,60}?[- ]\d{1,10}(?:/\d{1,10})?\s{1,12}(?:\([^)]{1,12}\) )?\[\d{3}\]\s{1,4}(?:\S{4,6}\s{1,4})?\d{1,10}\.\d{6,9}:\s{1,8}(?=(?:tcp:)?tcp_\w{1,40}: )"
+    rf"(?:{_STAMP}(?:\S{{1,8}} )?(?=(?:tcp:)?tcp_\w{{1,40}}: ))|(?:{_STAMP})?"
+    r"\S[^\[\n]{0,60}?[- ]\d{1,10}(?:/\d{1,10})?\s{1,12}(?:\([^)]{1,12}\) )?\[\d{3}\]\s{1,4}(?:\S{4,6}\s{1,4})?\d{1,10}\.\d{6,9}:\s{1,8}(?=(?:tcp:)?tcp_\w{1,40}: )"
 )
 
 
@@ -24,7 +27,7 @@ def head(text: str) -> Head | None:
     return Head(body=found.end(), exclusive=True) if found else None
 
 
-_NEW = rf"(?:tcp:)?tcp_send_reset: skbaddr=\S{{1,24}} skaddr=\S{{1,24}} (?:family=\S{{1,12}} )?src={end('local')} dest={end('remote')} state=\S{{1,20}}"
+_NEW = rf"(?:tcp:)?tcp_send_reset: (?:skbaddr=\S{{1,24}} skaddr=\S{{1,24}} )?(?:family=\S{{1,12}} )?src={end('local')} dest={end('remote')}(?: state=\S{{1,20}})?"
 _OLD = (  # IPv4 stands there twice, the second time as IPv6 writes it
     r"(?:family=\S{1,12} )?sport=(?P<local_port>\d{1,5}) dport=(?P<remote_port>\d{1,5}) saddr=\S{7,15} daddr=\S{7,15} "
     r"saddrv6=(?P<local_ip>[0-9A-Fa-f.:]{2,45}) daddrv6=(?P<remote_ip>[0-9A-Fa-f.:]{2,45})"
@@ -94,6 +97,10 @@ SAMPLES = (
         "2024-05-01 21:00:00+0900          python3-872     [001] .N...  2347.216298: tcp_send_reset: skbaddr=0000000000000000 skaddr=00000000b8a4990e src=10.0.0.1:33000 dest=10.0.0.2:5432 state=TCP_CLOSE reason=TCP_STATE",
         "sent_tcp_state", "reset_sent", "2024-05-01T12:00:00Z", _OPEN | {"zone": "printed", "resolution": 1.0, "writer": "client"},
     ),
+    Sample(  # bpftrace, by a script of somebody's own
+        "2024-05-01 21:00:00.123456+0900 tcp_send_reset: src=10.0.0.1:33000 dest=10.0.0.2:5432 reason=TCP_STATE",
+        "sent_tcp_state", "reset_sent", "2024-05-01T12:00:00.123456Z", _OPEN | {"zone": "printed", "resolution": 1e-06, "writer": "client"},
+    ),
     *(
         Sample(
             f"         python3-872     [001] ..s1.  2350.327649: tcp_send_reset: skbaddr=00000000de2c9d8c skaddr=0000000000000000 src=10.0.0.1:33000 dest=10.0.0.2:5432 state=UNKNOWN reason={reason}",
@@ -105,7 +112,7 @@ SAMPLES = (
 
 FORMAT = LogFormat(
     id="kernel_trace",
-    title="Linux kernel trace of resets (trace_pipe, perf script)",
+    title="Linux kernel trace of resets (trace_pipe, perf script, bpftrace)",
     reference="https://docs.kernel.org/trace/events.html",
     messages=MESSAGES,
     samples=SAMPLES,
