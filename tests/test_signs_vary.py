@@ -37,6 +37,15 @@ NEVER_VARIES = {
     "netfilter marks no packets and says nothing in its resets": ("firewall_reject.tos_dropped",),
     "the timer's device tells both ends within one round trip": ("idle_timeout_notified.both_ends",),
     "no NAT of the lab gives two clients one port": ("nat_state_mismatch.wrong_number",),
+    "no case gives the kernel's trace, a firewall's log or a failed start to the analyzer: test_kernel_trace, test_firewall_log, test_correlation": (
+        "abortive_close.kernel_reason", "accept_queue_overflow.kernel_reason", "challenge_ack.kernel_reason",
+        "connection_refused.kernel_reason", "connection_state_lost.kernel_reason", "data_after_close.kernel_reason",
+        "firewall_reject.kernel_reason", "half_open_probe.kernel_reason", "health_probe.kernel_reason",
+        "host_restart.kernel_reason", "injected_reset.kernel_reason", "keep_alive_race.kernel_reason",
+        "keepalive_timeout.kernel_reason", "nat_state_mismatch.kernel_reason", "port_reuse.kernel_reason",
+        "relayed_reset.kernel_reason", "unread_data_at_close.kernel_reason", "connection_refused.port_in_use",
+        "firewall_reject.firewall_log",
+    ),
     "one case each": (
         "connection_state_lost.after_reset", "health_probe.repeated", "path_mtu_black_hole.small_pass", "tls_failure.fatal_alert",
         "retransmission_timeout.log_timeout",
