@@ -73,6 +73,8 @@ CAUSE = Cause(
         "unread_data_at_close": "an ordinary close with unread bytes looks the same on the wire: look for payload that had just arrived and "
         "for an answer still under way; the kernel counts it as TCPAbortOnClose",
         "keepalive_timeout": "there, unanswered probes come first",
+        "server_timeout": "where the server's idle timer resets without a goodbye (MySQL and MariaDB `wait_timeout`) only its log tells: "
+        "`Got timeout reading communication packets`",
         "data_after_close": "there, that side had sent its FIN and only answers what came later",
     },
     references=(("RFC 9293 section 3.10.5", "ABORT call"), ("socket(7)", "SO_LINGER"), ("Linux net/ipv4/tcp.c", "__tcp_close, tcp_disconnect")),

@@ -9,7 +9,7 @@ CAUSE = Cause(
     mechanism=(
         "One side sent a fatal alert (unknown authority, expired certificate, no common version or cipher, unknown name) and closed (RFC 8446 6.2). "
         "What the other side still sends then meets a closed socket, or lies unread in it, and draws the reset. The alert is the reason; the reset "
-        "is only its echo. In TLS 1.3 alerts after the ServerHello are encrypted and cannot be read."
+        "is only its echo. In TLS 1.3 alerts after the ServerHello are encrypted and cannot be read without the secrets (`--tls-keylog`)."
     ),
     remedy=(
         "By the alert: `unknown_ca` install the authority at the side that sent it; `certificate_expired` and `bad_certificate` renew or "
