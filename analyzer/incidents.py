@@ -15,7 +15,7 @@ import pandas as pd
 from analyzer import schema
 from analyzer.causes import all_causes
 from analyzer.causes.wording import seconds
-from analyzer.language import Sentence, joined, say, say_many
+from analyzer.language import N_, Sentence, joined, say, say_many
 
 # Findings of one kind with a longer pause than this between them are told as two incidents.
 PAUSE = 600.0  # s
@@ -37,7 +37,7 @@ MOST_HOSTS = 20
 
 NEEDED = (
     "ending", "kind", "time", "client_ip", "server_ip", "server_port", "server", "sender", "apparent_sender", "other_leg_connection", "timer_low",
-    "timer_high", "timer_known", "path_failures",
+    "timer_high", "timer_known", "path_failures", "retries", "retry_spacing", "retry_interval", "connected_again",
 )  # fmt: skip
 
 
@@ -151,6 +151,7 @@ def _row(number: int, group: list[Any]) -> dict[str, Any]:
         "sentence": joined(
             [head.sentence if len(same) == 1 else _sentence(same, say(cause.title)), *_more(group, same), *_timer(same)]
         ),
+        "afterwards": _afterwards(group),
         "remedy": say(cause.remedy),
     }
 
@@ -238,6 +239,69 @@ def _timer(same: list[Any]) -> list[Sentence]:
     if known.timer_known:
         parts.append(say("Known defaults in that range: {defaults}.", defaults=known.timer_known))
     return parts
+
+
+# How one client tried again in vain, by the spacing of its attempts (ENDINGS.retry_spacing); and until it worked.
+_IN_VAIN = {
+    "fixed": N_(
+        "{client} tried to connect again {n} times within a minute, every {pause}; none of these attempts worked."
+    ),
+    "backoff": N_(
+        "{client} tried to connect again {n} times within a minute, with growing pauses; none of these attempts worked."
+    ),
+    "storm": N_(
+        "{client} tried to connect again {n} times within a minute, hardly pausing ({pause}); none of these attempts worked."
+    ),
+    "": N_("{client} tried to connect again {n} times within a minute; none of these attempts worked."),
+}
+_UNTIL = {
+    "fixed": N_("{client} tried to connect again {n} times, every {pause}; the last attempt worked, {wait} afterwards."),
+    "backoff": N_("{client} tried to connect again {n} times, with growing pauses; the last attempt worked, {wait} afterwards."),
+    "storm": N_("{client} tried to connect again {n} times, hardly pausing ({pause}); the last attempt worked, {wait} afterwards."),
+    "": N_("{client} tried to connect again {n} times; the last attempt worked, {wait} afterwards."),
+}  # fmt: skip
+
+
+def _afterwards(group: list[Any]) -> Sentence | None:
+    """Return what the clients did next, by each one's first ending: later ones may be its attempts to connect again."""
+    first: dict[tuple[str, str], Any] = {}
+    for m in group:
+        if m.kind != "log_only":
+            first.setdefault((m.client_ip, m.server), m)
+    known = [m for m in first.values() if m.retries is not None]
+    if not known:
+        return None
+    if len(known) > 1:
+        back = [m.connected_again for m in known if m.connected_again is not None]
+        storms = sum(m.retry_spacing == "storm" for m in known)
+        told = {"all": len(known), "n": len(back), "wait": seconds(max(back, default=0.0)), "storms": storms}
+        if storms:
+            return say(
+                "Of {all} pairs of client and server, {n} were connected again within a minute; {storms} tried ten times a second or more.",
+                **told,
+            )
+        if not back:
+            return say("None of {all} pairs of client and server was connected again within a minute.", **told)
+        return say(
+            "Of {all} pairs of client and server, {n} were connected again within a minute, the last after {wait}.",
+            **told,
+        )
+    m = known[0]
+    told = {
+        "client": m.client_ip,
+        "n": m.retries,
+        "wait": None if m.connected_again is None else seconds(m.connected_again),
+    }
+    if not m.retries:
+        return say("{client} did not try to connect again within a minute.", **told)
+    if m.retries == 1:
+        return (
+            say("{client} connected again {wait} afterwards.", **told)
+            if told["wait"]
+            else say("{client} tried to connect again once within a minute; that did not work.", **told)
+        )
+    told["pause"] = None if m.retry_interval is None else seconds(m.retry_interval)
+    return say((_UNTIL if told["wait"] else _IN_VAIN)[m.retry_spacing if m.retry_spacing in _UNTIL else ""], **told)
 
 
 def verdict(table: pd.DataFrame) -> dict[str, Any]:

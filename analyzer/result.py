@@ -29,7 +29,7 @@ SHOWN_FACTS = (
     "server_bytes", "unacked_sender", "unacked_peer", "sender_fin", "peer_fin", "retransmissions", "keepalives_unanswered",
     "data_after_reset", "payload_text", "application", "encrypted", "last_client_words", "last_server_words", "sqlstate", "server_goodbye",
     "transaction_open", "request_unanswered", "tls_alert", "path_survived", "path_failed", "timer_low", "timer_high", "timer_known",
-    "probe_count", "probe_period",
+    "probe_count", "probe_period", "retries", "retry_spacing", "retry_interval", "connected_again",
 )  # fmt: skip
 
 
@@ -112,7 +112,10 @@ class Diagnosis:
             **{name: i[name] for name in ("reset_by", "confidence", "cause", "cause_confidence")},
             "first": stamp(i["first"]),
             "last": stamp(i["last"]),
-            **{name: i[name] for name in ("resets", "clients", "servers", "sentence", "remedy", "harmless", "logged")},
+            **{
+                name: i[name]
+                for name in ("resets", "clients", "servers", "sentence", "afterwards", "remedy", "harmless", "logged")
+            },
             "title": self.causes.get(i["cause"], {}).get("title", i["cause"]),
             "endings": list(i["endings"]),
         }

@@ -473,6 +473,12 @@ ENDINGS = _table(
     other_reset_frame=_c("Int64", "first reset frame that carries the other end's address"),
     reconnected=_c("Float64", "seconds until the same client opened a new connection to that server port; null when it did not", "s"),
     retry_refused=_c("boolean", "that new connection was refused"),
+    retries=_c("Int64", "attempts of the same client to connect to that server port again within a minute, up to the first that worked; null where "
+                        "there was none and the capture ends sooner"),
+    retry_spacing=_c("string", "'none' (it did not try), 'fixed', 'backoff' (growing pauses), 'storm' (ten a second or more) or 'irregular'; null "
+                               "for fewer than four attempts"),
+    retry_interval=_c("Float64", "median pause between those attempts", "s"),
+    connected_again=_c("Float64", "seconds until the first of them that worked: opened and not reset, or the server sent payload", "s"),
     # where the capture was taken, for this connection
     captured_at=_c("string", "'sender', 'peer' (on that end's host), 'between' or 'unknown'"),
     direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
@@ -728,6 +734,7 @@ INCIDENTS = _table(
     servers=_c("object", "list of server ip:port, at most 20"),
     endings=_c("object", "list of ENDINGS.ending"),
     sentence=_c(SENTENCE, "what happened, one sentence"),
+    afterwards=_c(SENTENCE, "whether and how the clients tried to connect again, and when that worked; null where nothing can be said"),
     remedy=_c(SENTENCE, "what to change"),
 )
 

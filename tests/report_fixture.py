@@ -266,7 +266,7 @@ def _incident(
         "id": identity, "reset_by": first["reset_by"], "confidence": first["confidence"], "cause": first["cause"],
         "cause_confidence": first["cause_confidence"], "first": first["time"], "last": members[-1]["time"],
         "resets": len(members), "clients": clients, "servers": servers, "sentence": sentence,
-        "remedy": CAUSES.get(first["cause"], {}).get("remedy"), "title": first["title"], "harmless": first["harmless"] is True,
+        "afterwards": None, "remedy": CAUSES.get(first["cause"], {}).get("remedy"), "title": first["title"], "harmless": first["harmless"] is True,
         "endings": [member["id"] for member in members], "logged": sum(bool(member["log_lines"]) for member in members),
     }  # fmt: skip
 

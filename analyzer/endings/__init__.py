@@ -1,7 +1,7 @@
 """CONNECTIONS and PACKETS -> ENDINGS: every connection that ended badly, with the facts by which it is judged.
 
 Lives here: one row per connection life. The facts come from its own packets (packet_facts.py, exchange_facts.py, patterns.py, openings.py)
-and from the others (population.py, moments.py, timers.py, legs.py).
+and from the others (population.py, moments.py, timers.py, legs.py, retries.py).
 Never here: what the facts mean (causes/, diagnosis), other capture points (vantage), logs (correlation).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analyzer import schema
-from analyzer.endings import legs, openings, population
+from analyzer.endings import legs, openings, population, retries
 from analyzer.endings.answers import first_effective
 from analyzer.endings.exchange_facts import aftermath, exchange_facts
 from analyzer.endings.life import Context, Life, lives, places
@@ -66,7 +66,7 @@ def endings(
     table["ending"] = [f"{point}/{name}" for point, name in zip(table["point"], _names(table["kind"]), strict=True)]
     table = schema.ENDINGS.conform(table[list(schema.ENDINGS.columns)])
     table = _where(table, coverage)
-    table = population.add(table, connections, gaps, hosts)
+    table = retries.add(population.add(table, connections, gaps, hosts), connections)
     return schema.ENDINGS.conform(legs.add(table, packets, connections, coverage))
 
 

@@ -192,11 +192,12 @@ def _to_do(top: Chapter) -> Iterator[str]:
     undecided = top.incident.get("reset_by") == "undetermined"
     capture = (tr("Next capture"), prose(reset.get("next_capture") or ""))
     wanted = [
+        (tr("What happened next"), prose(top.incident.get("afterwards") or "")),
         (tr("What to change"), prose(top.incident.get("remedy") or top.cause.get("remedy") or "")),
         (tr("How to make sure"), prose(top.cause.get("confirm") or "")),
         (tr("Next log"), prose(reset.get("next_log") or "")),
     ]
-    wanted.insert(0 if undecided else 2, capture)
+    wanted.insert(0 if undecided else 3, capture)
     yield from (f"**{label}:** {words}" for label, words in wanted if words)
     if known(reset.get("filter")):
         yield f"**{tr('Check it in Wireshark')}:** {code(reset['filter'])}, {_frames([reset])}"

@@ -257,6 +257,7 @@ def _to_do(top: Chapter, width: int) -> Iterator[Line]:
     undecided = top.incident.get("reset_by") == "undetermined"
     wanted = [
         (N_("Next capture"), reset.get("next_capture") if undecided else None),
+        (N_("What happened next"), top.incident.get("afterwards")),
         (N_("What to change"), remedy),
         (N_("How to make sure"), top.cause.get("confirm")),
         (N_("Next capture"), None if undecided else reset.get("next_capture")),
