@@ -426,6 +426,7 @@ def tables(made: dict[str, Any]) -> dict[str, pd.DataFrame]:
                     "servers",
                     "endings",
                     "sentence",
+                    "afterwards",
                     "remedy",
                 ),
             }
