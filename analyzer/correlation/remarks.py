@@ -63,10 +63,10 @@ def _after_own(lines: pd.DataFrame, matches: pd.DataFrame, wire: Wire) -> pd.Dat
 # By the side that wrote the line.
 _FIRST = {
     "client": N_(
-        "{source} line {line} blames the peer; the capture shows the client resetting first, at {time}, the peer only after it"
+        "{source} line {line} blames the peer; the capture shows a reset with the client's address first, at {time}, and the peer's only after it"
     ),
     "server": N_(
-        "{source} line {line} blames the peer; the capture shows the server resetting first, at {time}, the peer only after it"
+        "{source} line {line} blames the peer; the capture shows a reset with the server's address first, at {time}, and the peer's only after it"
     ),
 }
 

@@ -53,12 +53,12 @@ FILTERS = {
     "moment": wording.moment,
     "opening": wording.opening,
     "seconds": wording.seconds,
-    "place": wording.place,
     "prose": prose,
     "probability": wording.probability,
     "share": wording.share,
     "short": wording.short,
     "size": wording.size,
+    "source": wording.source,
     "weight": wording.weight,
 }
 

@@ -247,7 +247,9 @@ def place(text: object) -> str:
 
 
 def source(notice: Any) -> str:
-    """Return the source of a notice, and the place in it, as far as they are known."""
+    """Return the source of a notice, and the place in it, as far as they are known; '' where its sentence begins with the source."""
+    if known(notice.get("source")) and str(notice.get("sentence")).startswith(str(notice["source"])):
+        return ""
     words = place(notice["place"]) if known(notice.get("place")) else ""
     return " ".join(str(part) for part in (notice.get("source"), words) if known(part))
 
