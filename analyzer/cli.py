@@ -104,7 +104,6 @@ def analyze(
     Example: pcapreport analyze --at client=a.pcap --at server=b.pcap --redact -o for-vendor.html
     """
     from analyzer import pipeline
-    from analyzer.report import markdown, spreadsheet
 
     printed = "-" in (json_to, markdown_to)
     if json_to == markdown_to == "-":
@@ -125,8 +124,14 @@ def analyze(
         raise UsageError("--quiet says nothing, and '-' asks for a result on standard output; choose one.")
     writable(output or (folder / "report.html" if page else None), "<")
     writable(document, "{")
-    writable(ticket, markdown.BEGINS)
-    writable(csv_to, spreadsheet.BEGINS)
+    if ticket is not None:
+        from analyzer.report import markdown
+
+        writable(ticket, markdown.BEGINS)
+    if csv_to is not None:
+        from analyzer.report import spreadsheet
+
+        writable(csv_to, spreadsheet.BEGINS)
     targets = [path for path in (output, document, ticket, csv_to) if path is not None]
     for number, path in enumerate(targets):
         if path.absolute() in [other.absolute() for other in targets[:number]]:
