@@ -41,7 +41,7 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
         "rtt_usual": rtt,
         "too_fast": None,
         "duration": life.seconds(i, 0),
-        "syn_frames": int(((life.flags & (SYN | ACK)) == SYN)[:i].sum()),
+        "syn_frames": int(np.count_nonzero((life.flags[:i] & (SYN | ACK)) == SYN)),
     }
     if trigger is not None and answers and rtt is not None and rtt >= SHORTEST_TELLING_RTT:
         facts["too_fast"] = bool(life.seconds(i, trigger) < 0.5 * rtt)
@@ -60,7 +60,7 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     facts["unacked_peer"] = outstanding(peer_nxt, acked_peer)
     last_own = int(own_data[-1]) if len(own_data) else -1
     fresh = peer_data[(peer_data > last_own) & ~life.keepalive[peer_data] & ~life.retransmission[peer_data]]
-    facts["peer_bytes_since_sender_data"] = int(life.length[fresh].sum())
+    facts["peer_bytes_since_sender_data"] = sum(life.length[fresh].tolist())
     facts["since_peer_data"] = life.seconds(i, int(peer_data[-1])) if len(peer_data) else None
     facts["since_sender_data"] = life.seconds(i, last_own) if last_own >= 0 else None
     just_before = max(JUST_BEFORE, (context.rtt[True] or 0) + (context.rtt[False] or 0))
@@ -68,14 +68,14 @@ def exchange_facts(life: Life, i: int, context: Context) -> Facts:
     # trouble on the way
     last_peer = int(peer[-1]) if len(peer) else -1
     last_sender = int(own[-1]) if len(own) else -1
-    facts["retransmissions"] = int(life.retransmission[peer[peer > last_sender]].sum())
-    facts["sender_retransmissions"] = int(life.retransmission[own[own > last_peer]].sum())
+    facts["retransmissions"] = int(np.count_nonzero(life.retransmission[peer[peer > last_sender]]))
+    facts["sender_retransmissions"] = int(np.count_nonzero(life.retransmission[own[own > last_peer]]))
     kept_alive = own[life.keepalive[own]]
     own_words = own_data[~life.keepalive[own_data]]
     last_word = max(int(side[-1]) if len(side) else -1 for side in (own_words, peer_data))
     run = kept_alive[kept_alive > last_word]
     facts["keepalives"] = len(run)
-    facts["keepalives_unanswered"] = int((kept_alive > last_peer).sum())
+    facts["keepalives_unanswered"] = int(np.count_nonzero(kept_alive > last_peer))
     facts["keepalive_interval"] = float(np.median(np.diff(life.time[run])) / 1e9) if len(run) > 1 else None
     facts["since_keepalive"] = life.seconds(i, int(run[-1])) if len(run) else None
     facts["zero_window"] = any(len(side) and int(life.window[side[-1]]) == 0 for side in (own, peer))
@@ -176,13 +176,12 @@ def _beyond(acked: int | None, sent: int | None) -> bool:
 
 def aftermath(life: Life, i: int, context: Context) -> Facts:
     """Return what followed the reset in the same connection."""
-    index = np.arange(len(life))
-    index[next_attempt(life, i) :] = -1  # what follows on the same ports is no aftermath
+    after = slice(i + 1, next_attempt(life, i))  # what follows on the same ports is no aftermath
     client = bool(life.from_client[i])
+    own, plain = life.from_client[after] == client, ~life.resets[after]
     rtt = max(context.rtt[client] or 0.0, REORDERING)
-    after_own = places((index > i) & (life.from_client == client) & ~life.resets & ~life.has(SYN))
     genuine = False
-    for j in map(int, after_own):
+    for j in (i + 1 + places(own & plain & ((life.flags[after] & SYN) == 0))).tolist():
         if life.length[j] == 0 and not int(life.flags[j]) & FIN:
             continue
         beyond = (
@@ -204,7 +203,7 @@ def aftermath(life: Life, i: int, context: Context) -> Facts:
         j for j in others
         if abs(life.seconds(j, i)) <= BURST_SECONDS and not find_trigger(life, j, None)[1] and not find_trigger(life, i, None)[1]
     ]  # fmt: skip
-    peer_after = (index > i) & (life.from_client != client) & ~life.resets & (life.length > 0)
+    peer_after = ~own & plain & (life.length[after] > 0)
     return {
         "data_after_reset": bool(genuine),
         "peer_data_after": bool(peer_after.any()),
