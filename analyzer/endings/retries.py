@@ -42,8 +42,7 @@ def add(endings: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
         worked = (
             ((later["server_bytes"] > 0) | (later["conn_state"] == "SF")).fillna(False).to_numpy(bool)[opened.order]
         )
-        begin, _ = opened.following(path, at)
-        end = np.maximum(opened.reach(path, at, 0, WITHIN)[1], begin)
+        begin, end = opened.reach(path, at, 0, 0)[1], opened.reach(path, at, 0, WITHIN)[1]
         good = np.append(np.flatnonzero(worked), len(opened))
         next_good = good[np.searchsorted(good[:-1], begin)]
         back = next_good < end
