@@ -193,7 +193,8 @@ def _more(group: list[Any], same: list[Any]) -> list[Sentence]:
     if len(same) >= MASS and length <= AFTERMATH:
         parts.append(say("All within {duration}.", duration=seconds(max(length, 1e-6))))
     refused = sum(m.cause == "connection_refused" for m in group) if same[0].cause != "connection_refused" else 0
-    passed_on = [m for m in group if m.first_leg is not None and m not in same]
+    told = {m.ending for m in same}
+    passed_on = [m for m in group if m.first_leg is not None and m.ending not in told]
     if passed_on:
         parts.append(
             say_many(

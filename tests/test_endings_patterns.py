@@ -145,7 +145,7 @@ def test_a_service_that_ends_with_all_its_connections() -> None:
 
 def test_the_earlier_connection_on_the_same_ports() -> None:
     lives = [{"first": 0.0, "last": 10.0, "ended": "well"}, {"first": 30.0, "last": 30.1}]
-    e = population([{"time": 30.1, "connection": 2}], lives)[0]
+    e = population([{"time": 30.1, "connection": 2, "client_port": CONNECTION["client_port"]}], lives)[0]
     assert (e.same_ports_ended, e.since_same_ports) == ("well", pytest.approx(20.0))
 
 
