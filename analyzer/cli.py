@@ -6,7 +6,6 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 from __future__ import annotations
 
 import gc
-import io
 import os
 import sys
 from functools import partial
@@ -16,7 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analyzer import language
-from analyzer.console import err, json_out, out, progress_bar, save, show_page, table_out, width, writable
+from analyzer.console import (
+    err,
+    json_out,
+    out,
+    page_name,
+    progress_bar,
+    save,
+    show_page,
+    show_verdict,
+    table_out,
+    width,
+    writable,
+)
 from analyzer.errors import PcapreportError, UsageError
 from analyzer.options import (
     Around,
@@ -46,7 +57,7 @@ from analyzer.options import (
 )
 
 if TYPE_CHECKING:
-    from analyzer.result import Diagnosis
+    pass
 
 app = typer.Typer(
     add_completion=True,
@@ -148,14 +159,14 @@ def analyze(
     elif markdown_to == "-":
         out(d.to_markdown(lang=lang))
     if output is None and page:
-        output = folder / f"{_report_name(d)}.html"
+        output = folder / f"{page_name(d)}.html"
     told, shown = partial(d.to_markdown, lang=lang), partial(d.to_html, lang=lang)
     for write, target in ((d.to_json, document), (told, ticket), (d.to_csv, csv_to), (shown, output)):
         if target is not None:
             save(write, target)
     if not printed and not quiet:
         with language.using(lang):
-            _show(d)
+            show_verdict(d)
             if output is not None:
                 out(language.tr("Report: {path}", path=str(output)) + "\n")
     if open_it and output is not None:
@@ -358,25 +369,6 @@ def version() -> int:
 
     out(f"pcapreport {installed('pcapreport')}\n")
     return NOTHING_HARMFUL
-
-
-def _report_name(d: Diagnosis) -> str:
-    """Return the report's file name: the first capture's, without what a file system may refuse."""
-    name = Path(str(d.captures["capture"].iloc[0])).stem
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "report"
-
-
-def _show(d: Diagnosis) -> None:
-    from analyzer import report
-
-    if sys.stdout.isatty():
-        from rich.console import Console
-
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # what the console's encoding lacks becomes '?'
-        report.show(d, Console())
-    else:
-        out(report.text(d) + "\n")
 
 
 def main() -> None:

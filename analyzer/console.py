@@ -6,6 +6,7 @@ Lives here: writing whatever the console's encoding can show, and refusing targe
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from analyzer.errors import UnusableInput, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analyzer.result import Diagnosis
 
 READABLE = 100  # columns: a longer line is lost on the way back to the next one
 
@@ -99,6 +102,26 @@ def table_out(table: pd.DataFrame, as_json: bool) -> None:
         json_out(json.dumps(listing.plain_rows(table), ensure_ascii=False, indent=1) + "\n")
     else:
         out(listing.table_text(table) + "\n")
+
+
+def page_name(d: Diagnosis) -> str:
+    """Return the report's file name: the first capture's, without what a file system may refuse."""
+    name = Path(str(d.captures["capture"].iloc[0])).stem
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "report"
+
+
+def show_verdict(d: Diagnosis) -> None:
+    """Write the verdict to standard output, coloured where that is a terminal."""
+    from analyzer import report
+
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # what the console's encoding lacks becomes '?'
+        report.show(d, Console())
+    else:
+        out(report.text(d) + "\n")
 
 
 def show_page(path: Path) -> None:

@@ -142,7 +142,7 @@ def allowed(module: str) -> set[str]:
     if top in ("diagnosis", "incidents"):
         return GROUND | {f"analyzer.{top}", "analyzer.causes"}
     if top == "console":
-        return GROUND | {"analyzer.report"}
+        return GROUND | {"analyzer.report", "analyzer.result"}
     if top == "report":
         return GROUND | {"analyzer.report", "analyzer.result"}
     if top == "result":
