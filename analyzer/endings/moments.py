@@ -144,8 +144,8 @@ def _ports_lost(endings: pd.DataFrame) -> pd.Series[Any]:
 
 def _same_ports(out: pd.DataFrame, connections: pd.DataFrame) -> None:
     """Fill in same_ports_ended and since_same_ports: the earlier connection between the same addresses and ports."""
-    same = connections["client_port"].isin(out["client_port"])
-    ordered = connections[same].sort_values("first", kind="stable")
+    ports = connections.loc[connections["connection"].isin(out["connection"]), "client_port"]
+    ordered = connections[connections["client_port"].isin(ports)].sort_values("first", kind="stable")
     earlier = ordered.groupby(PORTS)
     before = pd.DataFrame(
         {
