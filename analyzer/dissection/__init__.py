@@ -229,7 +229,7 @@ def dissect(
     more = WITH_KEYS if keylog else 1
     most_packets = min(PACKETS_PER_ENDING * more, PACKETS_AT_MOST // max(1, len(picked))) // 2  # of each direction
     most_bytes = min(BYTES_PER_ENDING * more, BYTES_AT_MOST // max(1, len(picked))) // 2
-    own = {str(row["ending"]): row for row in endings.to_dict("records") if row["ending"] in picked}
+    own = {str(row["ending"]): row for row in endings[endings["ending"].isin(picked)].to_dict("records")}
     packets = packets[packets["connection"].isin([row["connection"] for row in own.values()])]
     after: dict[str, set[tuple[str, int]]] = {}
     for ending in picked:

@@ -28,14 +28,18 @@ def first_effective(life: Life) -> int | None:
 
 def had_no_effect(life: Life, reset: int) -> bool:
     """Tell whether the end that received this reset went on speaking and was answered."""
+    if reset + 1 == len(life):
+        return False
     later = slice(reset + 1, next_attempt(life, reset))
     same = life.from_client[later] == life.from_client[reset]
     flags, time = life.flags[later], life.time[later]
     plain = (flags & RST) == 0
     spoke = ~same & plain & ((life.length[later] > 0) | ((flags & FIN) != 0)) & ((flags & SYN) == 0)
+    if not spoke.any():
+        return False
     heard = same & plain & ((flags & ACK) != 0)
     # Words of the receiver that were under way do not count; an exchange in both directions afterwards does.
-    return bool(spoke.any() and heard.any() and time[heard].max() > time[spoke].min())
+    return bool(heard.any() and time[heard].max() > time[spoke].min())
 
 
 def next_attempt(life: Life, reset: int) -> int:
