@@ -47,12 +47,12 @@ def test_the_impact_says_no_more_than_is_known() -> None:
 
     assert impact(ending("r1", "abortive_close", harmless=None), harmless=None) == ["cannot be known"]
     assert impact(ending("r1", "abortive_close")) == ["something was lost"]
-    assert impact(ending("r1", "health_probe", harmless=True, unacked_peer=3), harmless=True) == ["nothing was lost"]
+    assert impact(ending("r1", "health_probe", harmless=True, unacked_peer=3), harmless=True) == ["nothing seen lost"]
 
 
 def test_a_harmless_incident_begins_with_that() -> None:
     found = told([ending("r1", "health_probe", harmless=True)], harmless=True)
-    assert found.headline.startswith("Nothing was lost. The server ") and story.extent(found) == ""
+    assert found.headline.startswith("Nothing was seen to be lost. The server ") and story.extent(found) == ""
 
 
 def test_the_extent_leaves_out_what_is_all_of_it() -> None:

@@ -216,7 +216,7 @@ def _incidents(told: Story) -> Iterator[str]:
         why = code(i.get("cause"), True)
         if known(i.get("cause_confidence")):
             why = terminal.with_sureness(why, i["cause_confidence"])
-        harm = tr("nothing was lost") if i.get("harmless") is True else ""
+        harm = tr("nothing seen lost") if i.get("harmless") is True else ""
         rows.append(
             [
                 code(i.get("id"), True),

@@ -170,7 +170,7 @@ def _impact(incident: Item, found: list[Item]) -> list[str]:
     if not any(parts):
         cut = any(item.get("harmless") is False for item in found)
         parts = [
-            tr("nothing was lost")
+            tr("nothing seen lost")
             if incident.get("harmless") is True
             else tr("something was lost")
             if cut
@@ -290,7 +290,7 @@ def _headline(verdict: Item, top: Chapter | None, document: Item) -> str:
     clients, servers = hosts(top)
     sentence = _what_happened(top, top.alike, clients, servers)
     if incident.get("harmless") is True and top.noun != "silent death":
-        sentence = tr("{first} {second}", first=tr("Nothing was lost."), second=sentence)
+        sentence = tr("{first} {second}", first=tr("Nothing was seen to be lost."), second=sentence)
     # Where the top one covers some of the harm, but not half of it, the verdict's own sentence says that there are several.
     return tr("Several problems. First: {sentence}", sentence=sentence) if verdict.get("covers") == 0 else sentence
 
