@@ -144,7 +144,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as dicts of plain Python values, None where the table has NA."""
     columns = {}
     for name in table.columns:
-        values = table[name].to_numpy(dtype=object, copy=True)
+        values = table[name].to_numpy(dtype=object).copy()  # pandas' own copy=True gives an unpickled column's memory out
         values[table[name].isna().to_numpy()] = None
         columns[str(name)] = values.tolist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
