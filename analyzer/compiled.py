@@ -75,7 +75,7 @@ class _Kernel:
             if kind is None:
                 flat.append(value)
             elif value.dtype == kind and value.ndim == 1 and value.flags.c_contiguous:
-                flat += (value.__array_interface__["data"][0], len(value))
+                flat += (value.ctypes.data, len(value))
             else:
                 raise TypeError(f"{self.name} takes an array of {kind} without gaps, not of {value.dtype}")
         return (self._code or self._ready())(*flat)
