@@ -308,9 +308,7 @@ class _Items:
 def _lines(document: Mapping[str, Any]) -> str:
     """Return JSON with a line for each key and for each item of a list: indentation alone would make a third of 20,000 resets."""
 
-    def dump(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
+    dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
     parts = []
     for key, value in document.items():
         listed = isinstance(value, list) and bool(value)
@@ -330,7 +328,7 @@ def stamp(time: pd.Timestamp | None) -> str | None:
     """Return a time as RFC 3339, UTC, nine digits."""
     if time is None or pd.isna(time):
         return None
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S')}.{time.value % 10**9:09d}Z"
+    return f"{time.isoformat(timespec='nanoseconds')[:29]}Z"
 
 
 def _round(value: Any) -> Any:
