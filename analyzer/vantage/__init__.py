@@ -1,63 +1,27 @@
 """The same connection seen from two capture points: what one shows of the other's reset, and how their clocks stand.
 
-Lives here: pairing connections across points by addresses or, across NAT, by initial sequence numbers; each point's clock; finding
-a reset again at another point, and saying where it is missing although it should be seen.
+Lives here: finding a reset again at another point, and saying where it is missing although it should be seen. `kin` pairs
+connections across points and NAT, `clock` compares the points' clocks.
 Never here: reading captures, or what presence and absence mean for the verdict (causes/origins.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from analyzer import schema
 from analyzer.errors import Notice
-from analyzer.language import N_, joined, say, say_many
+from analyzer.language import N_, say
+from analyzer.vantage.clock import align as align
+from analyzer.vantage.clock import clock_rows as clock_rows
+from analyzer.vantage.clock import clocks as clocks
+from analyzer.vantage.kin import Kin
 
 # The same reset at two points is this close after the clocks are aligned; transit times are far below it.
 SAME_RESET = 2.0  # s
-
-# A drift is fitted from this many handshakes over at least this time; below it an offset alone is as good.
-DRIFT_SUPPORT, DRIFT_SECONDS = 4, 5.0
-# Clocks nearer than this are left as they are.
-AGREE = 0.1  # s
-# Crystals differ by tens of millionths (RFC 5905 uses 15 for a disciplined clock); a steeper line is noise.
-MOST_DRIFT = 500e-6
-# A drift that adds up to less than this over the whole capture is not worth telling.
-LEAST_DRIFT = 0.002  # s
-
-
-@dataclass(frozen=True)
-class Clock:
-    """One point's clock against the reference point's: offset at a moment of that point's own time, drifting from there.
-
-    offset, spread  s; spread is how far the two directions leave the offset open (half the round trip between the points)
-    drift           seconds a second
-    support         handshakes seen at both
-    middle          the moment for which the offset holds
-    moves           this point's times have to be moved; clocks that agree well enough stay as Wireshark shows them
-    """
-
-    point: str
-    offset: float = 0.0
-    drift: float = 0.0
-    spread: float | None = None
-    support: int = 0
-    middle: pd.Timestamp | None = None
-    moves: bool = False
-
-    def moved(self, times: pd.Series[Any]) -> pd.Series[Any]:
-        """Return times of this point on the reference clock."""
-        if not self.moves:
-            return times
-        gone = 0.0 if self.middle is None else (times - self.middle).dt.total_seconds().fillna(0.0)
-        shift = pd.to_timedelta((self.offset + self.drift * gone) * pd.Series(1e9, index=times.index), unit="ns")
-        return times - shift
 
 
 @dataclass(frozen=True)
@@ -109,151 +73,6 @@ def locate(coverage: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     return out, notices
 
 
-# What is looked at of connections that may be the same one.
-_KIN = [
-    "connection", "point", "client_ip", "client_port", "server_ip", "server_port", "client_isn", "server_isn", "first", "server_rtt",
-    "handshake", "syn_frames", "roles_known",
-]  # fmt: skip
-
-
-def _has_kin(connections: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows share their addresses with a row of another point, or both initial sequence numbers with any row."""
-    c = connections
-    numbers = c[["client_isn", "server_isn"]]
-    out = (numbers.duplicated(keep=False) & numbers.notna().all(axis=1)).to_numpy(bool, copy=True)
-    if c["point"].nunique() > 1:
-        codes, _ = pd.factorize(pd.concat([c["client_ip"], c["server_ip"]]))
-        ends = codes.reshape(2, -1) << 16 | np.stack(
-            [c["client_port"].to_numpy(np.int64), c["server_port"].to_numpy(np.int64)]
-        )
-        pairs = pd.DataFrame({"low": ends.min(axis=0), "high": ends.max(axis=0)})
-        out |= pairs.duplicated(keep=False).to_numpy(bool)
-    return out
-
-
-class _Kin:
-    """The rows of CONNECTIONS that are the same connection: seen at another point, or at the same one with other addresses (NAT)."""
-
-    def __init__(self, connections: pd.DataFrame, asked: pd.Series | None = None) -> None:
-        """Know the rows that have kin, and those that are `asked` for by number: most of a large capture are neither."""
-        told = _has_kin(connections)
-        if asked is not None:
-            told |= connections["connection"].isin(asked).to_numpy(bool)
-        self.by_id: dict[int, Any] = {}
-        self._by_addresses: dict[tuple[Any, ...], list[Any]] = {}
-        self._by_numbers: dict[tuple[Any, ...], list[Any]] = {}
-        for row in schema.rows(connections.loc[told, _KIN]):
-            self.by_id[row.connection] = row
-            self._by_addresses.setdefault(_addresses(row), []).append(row)
-            if row.client_isn is not None and row.server_isn is not None:
-                self._by_numbers.setdefault((row.client_isn, row.server_isn), []).append(row)
-
-    def of(self, connection: int) -> list[Any]:
-        """Return the other rows of this connection.
-
-        The same addresses at another point, unless the initial sequence numbers differ; or both initial sequence numbers the same
-        whatever the addresses: 64 random bits do not meet by chance (RFC 6528).
-        """
-        mine = self.by_id[connection]
-        same = [o for o in self._by_addresses[_addresses(mine)] if o.point != mine.point and _same_numbers(mine, o)]
-        found = {o.connection: o for o in same}
-        for o in self._by_numbers.get((mine.client_isn, mine.server_isn), []):
-            if o.connection != mine.connection and (o.point != mine.point or _addresses(o) != _addresses(mine)):
-                found[o.connection] = o
-        return list(found.values())
-
-
-def _addresses(row: Any) -> tuple[Any, ...]:
-    """Return both addresses in a fixed order: without a handshake two points may guess the roles differently."""
-    ends = sorted([(row.client_ip, row.client_port), (row.server_ip, row.server_port)])
-    return (*ends[0], *ends[1])
-
-
-def _same_numbers(a: Any, b: Any) -> bool:
-    return a.client_isn is None or b.client_isn is None or bool(a.client_isn == b.client_isn)
-
-
-def _clock(point: str, pairs: list[tuple[Any, Any]]) -> Clock:
-    """Return the clock of a point from handshakes (reference row, row there) seen at both.
-
-    The SYN crosses one way and the SYN-ACK the other, so that the mean of their differences is free of the transit time
-    (the on-wire protocol of RFC 5905 8). The drift is the median of slopes between pairs (Theil and Sen).
-    """
-    if not pairs:
-        return Clock(point)
-    syn = np.array([(there.first - here.first).total_seconds() for here, there in pairs])
-    turn = np.array([there.server_rtt - here.server_rtt for here, there in pairs])
-    when = pd.DatetimeIndex([there.first for _, there in pairs])
-    middle = when[len(when) // 2]
-    offsets, seconds = syn + turn / 2, np.asarray((when - middle).total_seconds())
-    drift = 0.0
-    if len(pairs) >= DRIFT_SUPPORT and np.ptp(seconds) >= DRIFT_SECONDS:
-        i, j = np.triu_indices(min(len(pairs), 200), 1)
-        apart = np.abs(seconds[j] - seconds[i]) >= DRIFT_SECONDS / 2
-        slope = float(np.median((offsets[j] - offsets[i])[apart] / (seconds[j] - seconds[i])[apart]))
-        noise = float(np.median(np.abs(offsets - slope * seconds - np.median(offsets - slope * seconds))))
-        if abs(slope) <= MOST_DRIFT and abs(slope) * np.ptp(seconds) >= max(LEAST_DRIFT, 4 * noise):
-            drift = slope
-    offset = float(np.median(offsets - drift * seconds))
-    moves = bool(np.abs(offset + drift * seconds).max() >= AGREE)
-    return Clock(point, offset, drift, float(np.median(np.abs(turn)) / 2), len(pairs), middle, moves)
-
-
-def clocks(connections: pd.DataFrame, points: Sequence[str]) -> dict[str, Clock]:
-    """Return each point's clock against the first point's, from the handshakes in CONNECTIONS that both show."""
-    kin = _Kin(connections)
-    pairs: dict[str, list[tuple[Any, Any]]] = {p: [] for p in points}
-    if len(points) > 1:
-        for here in kin.by_id.values():
-            if here.point == points[0] and here.handshake and here.server_rtt is not None and here.syn_frames == 1:
-                for there in kin.of(here.connection):
-                    if (
-                        there.point != here.point
-                        and there.handshake
-                        and there.server_rtt is not None
-                        and there.syn_frames == 1
-                    ):
-                        pairs[there.point].append((here, there))
-    return {p: Clock(p) if p == points[0] else _clock(p, pairs[p]) for p in points}
-
-
-def clock_rows(clocks: Mapping[str, Clock]) -> pd.DataFrame:
-    """Return CLOCKS rows of the points other than the first: how each stands to it, and whether its times were moved."""
-    reference = next(iter(clocks))
-    rows = []
-    for clock in list(clocks.values())[1:]:
-        found = clock.support > 0
-        both = {"point": clock.point, "reference": reference}
-        drift = say(", drifting {drift:+.0f} millionths", drift=clock.drift * 1e6) if clock.drift else say("")
-        offset = say_many(
-            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshake seen at both.",
-            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshakes seen at both.",
-            clock.support, offset=clock.offset, drift=drift, **both,
-        )  # fmt: skip
-        moved = say("Its times are shown on that clock.") if clock.moves else say("")
-        none = say("No handshake was seen at both {point} and {reference}: their clocks are taken to agree.", **both)
-        sentence = joined([offset, moved]) if found else none
-        rows.append(
-            {
-                "source": clock.point, "offset_seconds": clock.offset if found else None, "spread_seconds": clock.spread,
-                "support": clock.support, "basis": "identity" if found else "none", "sentence": sentence,
-            }
-        )  # fmt: skip
-    return schema.CLOCKS.of(rows)
-
-
-def align(table: pd.DataFrame, clocks: Mapping[str, Clock]) -> pd.DataFrame:
-    """Return a table with a `point` column, its times moved onto the first point's clock where clocks disagree."""
-    if not any(c.moves for c in clocks.values()) or table.empty:
-        return table
-    out = table.copy()
-    for name in (n for n in ("time", "first", "last", "minute") if n in out.columns):
-        for point, clock in clocks.items():
-            here = out["point"] == point
-            out.loc[here, name] = clock.moved(out.loc[here, name])
-    return out
-
-
 # What of ENDINGS is read.
 _LOOKED_AT = (
     "ending",
@@ -274,7 +93,7 @@ def vantage(
 ) -> Vantage:
     """Return what the points say of each other's endings. `coverage` is as `locate` returns it; all tables span all points, on one clock."""
     points = {c.point: c for c in schema.rows(coverage)}
-    kin = _Kin(connections, endings["connection"])
+    kin = Kin(connections, endings["connection"])
     frames: dict[int, list[Any]] = {}
     for row in schema.rows(reset_frames[reset_frames["connection"].isin(list(kin.by_id))]):
         if row.connection is not None:
