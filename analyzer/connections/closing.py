@@ -18,7 +18,7 @@ from analyzer.connections.columns import address_text, booleans, integers, secon
 from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
-from analyzer.connections.settling import merged_minutes, minutes_of, unseen
+from analyzer.connections.settling import unseen
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
 from analyzer.errors import Notice
 from analyzer.language import say
@@ -99,7 +99,14 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
         connections=connections,
         hosts=hosts_table(state.point, hosts, texts, connections),
         gaps=gaps_table(state.point, connections, state.settled.paths, texts, state.first_connection),
-        traffic=traffic_table(state.point, _by_minute(state, ends, connections["ended"]), texts),
+        traffic=traffic_table(
+            state.point,
+            ends.connections,
+            connections["ended"],
+            (ends.client_host, ends.server_host, ends.server_port),
+            state.settled,
+            texts,
+        ),
         reset_frames=reset_frames_table(state, texts),
         coverage=coverage_table(
             state.point,
@@ -152,20 +159,6 @@ def read_ends(state: State) -> Ends:
         client_port=np.where(end == 0, tuples["port0"], tuples["port1"]),
         server_port=np.where(end == 0, tuples["port1"], tuples["port0"]),
     )
-
-
-def _by_minute(state: State, ends: Ends, ended: pd.Series) -> Array:
-    """MINUTE rows of all connections, settled or not, by what became of them (`ended` of CONNECTIONS)."""
-    rows = ends.connections
-    moments = {
-        "opened": rows["first"],
-        "ended_well": np.where((ended == "well").to_numpy(bool), rows["last"], NO_TIME),
-        "reset": np.where((ended == "reset").to_numpy(bool), rows["last"], NO_TIME),
-    }
-    parts = [
-        minutes_of(word, time, ends.client_host, ends.server_host, ends.server_port) for word, time in moments.items()
-    ]
-    return merged_minutes(np.concatenate([state.settled.minutes, *state.settled.late, *parts]))
 
 
 def addresses(state: State) -> list[str]:
@@ -385,7 +378,7 @@ def notices(state: State, texts: list[str]) -> tuple[Notice, ...]:
         found.append(Notice("info", state.point, "", sentence))
     if not settled.each_client:
         sentence = say(
-            "They came from so many clients that their sums are those of each server, of all its clients together."
+            "The connections that are kept as sums came from so many clients that each server has one sum, of all its clients together."
         )
         found.append(Notice("info", state.point, "", sentence))
     if settled.attempts:

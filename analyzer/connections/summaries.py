@@ -15,8 +15,8 @@ import pandas as pd
 from analyzer.connections.columns import floats, integers, seconds, strings, times
 from analyzer.connections.kernels import NEVER
 from analyzer.connections.layout import MINUTE
-from analyzer.connections.settling import COUNTS
-from analyzer.schema import GAPS, HOSTS, TRAFFIC
+from analyzer.connections.settling import COUNTS, Settled, merged_minutes, minutes_of
+from analyzer.schema import GAPS, HOSTS, NO_TIME, TRAFFIC
 
 Array = npt.NDArray[Any]
 PATH = ["client_ip", "server_ip", "server_port"]
@@ -126,8 +126,28 @@ def gaps_table(
     return GAPS.conform(frame.assign(point=point))
 
 
-def traffic_table(point: str, minutes: Array, texts: list[str]) -> pd.DataFrame:
-    """TRAFFIC: `minutes` (settling.MINUTE, merged), addresses in words, sorted by minute and path."""
+def traffic_table(
+    point: str, rows: Array, ended: pd.Series, path: tuple[Array, Array, Array], settled: Settled, texts: list[str]
+) -> pd.DataFrame:
+    """TRAFFIC, sorted by minute and path: all connections, settled or not.
+
+    Parameters
+    ----------
+    rows : array of layout.CONNECTION
+    ended : Series
+        What became of each, as CONNECTIONS has it.
+    path : (client, server, port)
+        Of each row; hosts are places in `texts`.
+    settled : Settled
+        What connections came to that are no rows any more.
+    """
+    moments = {
+        "opened": rows["first"],
+        "ended_well": np.where((ended == "well").to_numpy(bool), rows["last"], NO_TIME),
+        "reset": np.where((ended == "reset").to_numpy(bool), rows["last"], NO_TIME),
+    }
+    parts = [minutes_of(word, time, *path) for word, time in moments.items()]
+    minutes = merged_minutes(np.concatenate([settled.minutes, *settled.late, *parts]))
     place = np.argsort(np.argsort(np.array([*texts, ""])))
     order = np.lexsort([minutes["port"], place[minutes["server"]], place[minutes["client"]], minutes["minute"]])
     minutes = minutes[order]
