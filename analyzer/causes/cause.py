@@ -7,7 +7,7 @@ Never here: a particular cause (one file each, beside this one), or any summing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
 from typing import Literal, cast
@@ -85,7 +85,6 @@ class Cause:
     references: tuple[tuple[str, str], ...]
     kinds: tuple[str, ...] = ("reset",)
     harmless: bool = False
-    phrases: dict[str, str] = field(default_factory=dict)
 
 
 def known(condition: pd.Series[bool], seen: pd.Series[bool]) -> pd.Series[bool]:

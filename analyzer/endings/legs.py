@@ -23,8 +23,6 @@ LEG_WITHIN = 250_000_000  # ns; a proxy passes an end on within this time
 MOST_LOOKED_AT = 50  # resets received in that time that are looked at for one end, the latest first
 HERE = "the capturing host"  # stands for all its addresses
 
-Flags = npt.NDArray[np.bool_]
-
 
 def add(
     endings: pd.DataFrame, packets: pd.DataFrame, connections: pd.DataFrame, coverage: pd.DataFrame

@@ -19,7 +19,6 @@ LOOKED_AT = 20  # pauses between attempts that tell the spacing
 LEAST_PAUSES = 3  # fewer tell no spacing
 STORM, STORM_RATE = 10, 10.0  # attempts, and attempts a second
 SAME_PAUSE = 1.5  # the longest pause is at most so many times the shortest
-ESTABLISHED = ("SF", "S1", "S2", "S3")  # CONNECTIONS.conn_state of what was opened and not reset
 GROWTH, SHRINK = 2.0, 0.8  # the last pause against the first; one pause against the longest before it (jitter)
 
 
