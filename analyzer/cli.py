@@ -1,6 +1,7 @@
 """The command `pcapreport`: parse, call, print, exit code. Never here: anything a library user would want too.
 
-Heavy modules are imported inside the commands, so that `--help` answers at once.
+Heavy modules are imported inside the commands, so that `--help` answers at once. One function is one command, and half of this file
+is their help, which is why it is longer than others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The compiled loops over segments: `fold_segments` (pass 1) and `select_segments` (pass 2), and the rules both share.
 
-Lives here: every rule that is applied packet by packet. All of it is in one file because numba's cache does not notice a
-change in a callee elsewhere.
+Lives here: every rule that is applied packet by packet. All of it is in one file because the text of one file tells whether
+its machine code is still right (see analyzer.compiled).
 Never here: memory management, tables, sentences.
 """
 
