@@ -19,7 +19,9 @@ def test_generated_captures(tshark: str, tmp_path: Path) -> None:
     segments, _ = build.read(whole)
     headers, chunks = build.read(cut)
     assert len(segments) == 100 * generate.PACKETS
-    checked = [capture.checksums(c, c.segments) for c in capture.read(build.found(whole), keep_bytes=True)]
+    checked = [
+        capture.checksums(c, c.segments) for c in capture.read(build.found(whole), keep=lambda s: np.arange(len(s)))
+    ]
     assert (np.concatenate(checked) == 1).all()
     assert set(headers["captured"].tolist()) == {0}
     fields = ["frame", "time", "seq", "ack", "flags", "length", "src_lo", "dst_lo", "sport", "ip_id"]

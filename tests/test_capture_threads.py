@@ -11,6 +11,7 @@ from capture_builders import START, Frame
 
 from analyzer import capture
 from analyzer.capture import ahead
+from analyzer.capture.reading import Keep
 from analyzer.errors import UnusableInput
 
 CORPUS = Path(__file__).parent.parent / "captures" / "stale_pool"
@@ -27,11 +28,15 @@ def ring(folder: Path, count: int = 7, packets: int = 3000) -> list[capture.Capt
 
 
 def everything(
-    files: list[capture.CaptureFile], threads: int, keep_bytes: bool = False
+    files: list[capture.CaptureFile], threads: int, keep: Keep | None = None
 ) -> list[tuple[int, object, int]]:
     numbered = list(enumerate(files, 5))
-    chunks = capture.read_all(numbered, threads=threads, keep_bytes=keep_bytes)
+    chunks = capture.read_all(numbered, threads=threads, keep=keep)
     return [(number, chunk.segments.tolist(), chunk.packets) for number, chunk in chunks]
+
+
+def every_other(segments: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(segments["frame"] % 2)
 
 
 @pytest.mark.parametrize("room", [0, 100_000, 1 << 30])
@@ -41,9 +46,11 @@ def test_any_number_of_threads_gives_the_same(tmp_path: Path, monkeypatch: pytes
     one = everything(files, 1)
     assert sum(packets for _, _, packets in one) == 7 * 3000
     assert [number for number, _, _ in one] == sorted(number for number, _, _ in one)
+    half = everything(files, 1, keep=every_other)
+    assert half == [(number, [row for row in rows if row[0] % 2], packets) for number, rows, packets in one]
     for threads in (2, 3, 9):
         assert everything(files, threads) == one
-        assert everything(files, threads, keep_bytes=True) == one
+        assert everything(files, threads, keep=every_other) == half
 
 
 def test_a_reader_that_stops_leaves_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,15 +75,19 @@ def test_a_file_that_went_away_is_told_in_its_turn(tmp_path: Path, threads: int)
     assert sorted(set(read)) == [0, 1, 2, 3]
 
 
-def test_bytes_are_kept_when_asked() -> None:
+def test_bytes_are_kept_of_what_was_asked_for() -> None:
+    """Each kept segment has its TCP header and what was captured of its payload, and nothing else is kept."""
     file = build.found(CORPUS / "client.pcap")
     whole = file.path.read_bytes()
-    for chunk in capture.read(file, chunk_bytes=2000, keep_bytes=True):
-        for row in chunk.segments:
-            at = int(row["offset"]) - chunk.base
-            assert (
-                chunk.data[at : at + row["captured"]].tobytes()
-                == whole[row["offset"] : row["offset"] + row["captured"]]
-            )
-    assert all(chunk.data is None for chunk in capture.read(file))
-    assert np.concatenate([chunk.segments for chunk in capture.read(file)]).size > 100
+    rows, kept = [], b""
+    for chunk in capture.read(file, chunk_bytes=2000, keep=every_other):
+        rows.append(chunk.segments)
+        assert chunk.behind is not None
+        kept += chunk.behind.data.tobytes()
+    asked = np.concatenate(rows)
+    starts, ends = asked["offset"] - asked["header"], asked["offset"] + asked["captured"]
+    assert kept == b"".join(whole[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))
+    everything = np.concatenate([chunk.segments for chunk in capture.read(file)])
+    assert len(everything) > 100
+    assert asked.tolist() == everything[every_other(everything)].tolist()
+    assert all(chunk.behind is None for chunk in capture.read(file))

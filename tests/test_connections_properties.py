@@ -77,6 +77,19 @@ def test_any_chunking_gives_the_same(segments: np.ndarray, data: st.DataObject) 
 
 @settings(deadline=None, max_examples=25)
 @given(traffic(), st.data())
+def test_only_segments_among_the_wanted_matter(segments: np.ndarray, data: st.DataObject) -> None:
+    whole = folded(segments)
+    ids = data.draw(st.lists(st.sampled_from(whole.connections["connection"].tolist()), unique=True))
+    wanted = connections.wanted(whole, ids)
+    rows = connections.among(wanted, segments)
+    packets = connections.packets(wanted, [("0.pcap", connections.select(wanted, 0, segments[rows]), None)])
+    everything = second_pass(whole, segments, ids=ids)
+    pd.testing.assert_frame_equal(packets, everything)
+    assert len(rows) >= len(everything)
+
+
+@settings(deadline=None, max_examples=25)
+@given(traffic(), st.data())
 def test_any_split_into_files_gives_the_same_connections(segments: np.ndarray, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(segments)), max_size=4)))
     files = np.split(segments, cuts)

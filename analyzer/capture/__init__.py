@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analyzer.capture.ahead import read_all as read_all
+    from analyzer.capture.behind import checksums as checksums
+    from analyzer.capture.behind import clips as clips
     from analyzer.capture.choosing import chosen as chosen
-    from analyzer.capture.extraction import checksums as checksums
-    from analyzer.capture.extraction import clips as clips
     from analyzer.capture.extraction import extract as extract
     from analyzer.capture.extraction import payloads as payloads
     from analyzer.capture.files import CaptureFile as CaptureFile
@@ -30,9 +30,9 @@ _HOMES = {
     "Chunk": "reading",
     "Tally": "quality",
     "captures": "quality",
-    "checksums": "extraction",
+    "checksums": "behind",
     "chosen": "choosing",
-    "clips": "extraction",
+    "clips": "behind",
     "distinct": "files",
     "extract": "extraction",
     "find": "files",

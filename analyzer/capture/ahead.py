@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
 
 from analyzer.capture.files import CaptureFile
-from analyzer.capture.reading import Chunk, read
+from analyzer.capture.reading import Chunk, Keep, read
 
 # Decoded bytes that may wait, of all files: most of what a file of 200 MB decodes to. The file in turn may always have AT_HAND chunks.
 WAITING = 64 * 2**20
@@ -70,7 +70,7 @@ class _Waiting:
 
 
 def read_all(
-    files: Sequence[tuple[int, CaptureFile]], *, threads: int = 1, keep_bytes: bool = False
+    files: Sequence[tuple[int, CaptureFile]], *, threads: int = 1, keep: Keep | None = None
 ) -> Iterator[tuple[int, Chunk]]:
     """Yield the chunks of all files, each with its file's number: one file after the other, in the order given.
 
@@ -79,8 +79,8 @@ def read_all(
     files : sequence of (number, CaptureFile)
     threads : int
         Threads that read and decode beside the caller's; with 1 the caller's own does it.
-    keep_bytes : bool
-        As `read` has it.
+    keep : function of segments, optional
+        As `read` has it; called in the threads that read.
 
     Raises
     ------
@@ -89,13 +89,13 @@ def read_all(
     """
     if threads < 2 or not files:
         for number, file in files:
-            yield from ((number, chunk) for chunk in read(file, keep_bytes=keep_bytes))
+            yield from ((number, chunk) for chunk in read(file, keep=keep))
         return
     waiting = _Waiting(len(files))
 
     def produce(place: int) -> None:
         try:
-            for chunk in read(files[place][1], keep_bytes=keep_bytes):
+            for chunk in read(files[place][1], keep=keep):
                 waiting.put(place, chunk)
             waiting.put(place, None)
         except _Stopped:

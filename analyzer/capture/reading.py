@@ -6,19 +6,22 @@ Never here: a format's layout (pcap, pcapng), headers (decode), which files ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analyzer.capture import decode, links
+from analyzer.capture.behind import Behind, behind
 from analyzer.capture.files import CaptureFile
-from analyzer.capture.records import Bytes, Counts, Parser, Rows
+from analyzer.capture.records import Counts, Parser, Rows
 from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import NO_TIME, SEGMENT
+
+Keep = Callable[[Rows], Counts]  # SEGMENT rows -> numbers of those to keep, ascending
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Chunk:
     drops        packets lost as the file says, so far; None when it does not
     directions   some frame said whether it came in or went out
     notices      new in this chunk
-    data, base   the bytes that the segments were read from, and where in the file they start; None when they were not kept
+    behind       the bytes of the segments, where those worth them were chosen
     """
 
     segments: Rows
@@ -59,16 +62,15 @@ class Chunk:
     drops: int | None
     directions: bool
     notices: tuple[Notice, ...]
-    data: Bytes | None = None
-    base: int = 0
+    behind: Behind | None = None
 
     @property
     def size(self) -> int:
         """Bytes of memory that it takes."""
-        return self.segments.nbytes + (0 if self.data is None else self.data.nbytes)
+        return self.segments.nbytes + (0 if self.behind is None else self.behind.data.nbytes)
 
 
-def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep_bytes: bool = False) -> Iterator[Chunk]:
+def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep: Keep | None = None) -> Iterator[Chunk]:
     """Read a capture file.
 
     Parameters
@@ -77,8 +79,9 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep_bytes: bool 
         As `find` returned it.
     chunk_bytes : int
         Bytes read at a time. The segments of all chunks together do not depend on it.
-    keep_bytes : bool
-        Keep the bytes behind the segments, for `checksums` and `payloads` of a chunk: they cost a compressed file nothing then.
+    keep : function of segments, optional
+        Returns the numbers of the rows that are worth a closer look: a chunk then has only these, with the bytes behind them for
+        `checksums` and `clips`. Its counts are still those of all.
 
     Yields
     ------
@@ -108,8 +111,9 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep_bytes: bool 
                 warned = True
                 notices.append(_not_decoded(file.name, parser.link_types))
             last = _chunk(segments[:found], len(records), tally, parser, notices)
-            if keep_bytes:
-                last = replace(last, data=stretch.data.copy(), base=stretch.base)
+            if keep is not None:
+                rows = last.segments[keep(last.segments)]
+                last = replace(last, segments=rows, behind=behind(stretch.data, stretch.base, rows))
             yield last
     if not last or last.drops != parser.drops:  # statistics come after the last packet
         nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]

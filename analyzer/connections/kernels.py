@@ -740,6 +740,18 @@ def fold_segments(
 # --- Pass 2 ------------------------------------------------------------------------------------------------------------
 
 
+@compiled(segments=SEGMENT, tuples=TUPLE, tuple_slots=NUMBER, rows=NUMBER)
+def rows_of_tuples(segments: Any, tuples: Any, tuple_slots: Any, rows: Any) -> int:
+    """Write the numbers of the segments whose address pair is among `tuples` into `rows`; how many there are."""
+    count = 0
+    for i in range(len(segments)):
+        s = segments[i]
+        if find_tuple(s, sender_end(s), tuples, tuple_slots)[1] != EMPTY:
+            rows[count] = i
+            count += 1
+    return count
+
+
 @compiled(
     segments=SEGMENT,
     tuples=TUPLE,

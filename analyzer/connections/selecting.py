@@ -18,7 +18,14 @@ from analyzer.connections import layout
 from analyzer.connections.candidates import may_have_died
 from analyzer.connections.closing import Traffic
 from analyzer.connections.columns import booleans, integers, strings, times
-from analyzer.connections.kernels import EMPTY, clear_sides, fill_tuple_slots, select_segments, unfinished_checksums
+from analyzer.connections.kernels import (
+    EMPTY,
+    clear_sides,
+    fill_tuple_slots,
+    rows_of_tuples,
+    select_segments,
+    unfinished_checksums,
+)
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACKETS, SEGMENT, TUNNELS
@@ -185,10 +192,19 @@ def _files(spans: Array) -> frozenset[int]:
     return frozenset(number for low, high in ranges.tolist() for number in range(low, high + 1))
 
 
+def among(wanted: Wanted, segments: Array) -> Array:
+    """Return the numbers of the segments (`schema.SEGMENT`) that can be of wanted connections: `select` needs no others.
+
+    It depends on no other segment: any thread may ask, at any time.
+    """
+    rows = np.empty(len(segments), np.int64)
+    return rows[: rows_of_tuples(segments, wanted.tuples, wanted.slots, rows)]
+
+
 def select(wanted: Wanted, file_number: int, segments: Array) -> Selection:
     """Keep the segments of wanted connections that fall into their windows.
 
-    Chunks come in the order of pass 1; files that are not in `wanted.files` may be left out.
+    Chunks come in the order of pass 1; files that are not in `wanted.files` may be left out, and segments that are not `among` the wanted.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -165,7 +166,7 @@ def _pass_2(
     chosen = [(number, file) for number, file in enumerate(files) if number in wanted.files]
     told.add("looking closer", sum(file.bytes for number, file in enumerate(files) if number not in wanted.files))
     last = None
-    for number, chunk in capture.read_all(chosen, threads=threads, keep_bytes=True):
+    for number, chunk in capture.read_all(chosen, threads=threads, keep=partial(connections.among, wanted)):
         if last is not None and number != last:
             told.add("looking closer", files[last].bytes)
         last = number
