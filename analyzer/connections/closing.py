@@ -18,8 +18,8 @@ from analyzer.connections.columns import address_text, booleans, integers, secon
 from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
-from analyzer.connections.settling import unseen
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
+from analyzer.connections.sums import count_unseen
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
@@ -116,7 +116,7 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
             ends.client_host,
             ends.server_host,
             int(state.counts[layout.SEGMENTS]),
-            int(np.count_nonzero(unseen(ends.client) | unseen(ends.server))),
+            count_unseen(state.sides[: 2 * len(connections)]),
             captures,
             state.settled,
         ),

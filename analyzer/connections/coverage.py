@@ -208,7 +208,7 @@ def coverage_table(
     clients = np.concatenate([client_host, settled.paths["client"]])
     servers = np.concatenate([server_host, settled.paths["server"]])
     numbers = np.concatenate([np.ones(len(client_host), np.int64), settled.paths["connections"]])
-    near, far = np.append(local, False), np.append(remote, False)  # nothing is known of settling.ANY
+    near, far = np.append(local, False), np.append(remote, False)  # nothing is known of sums.ANY
     places = place(near[clients], near[servers], far[clients], far[servers])
     found = _by_hosts(places, numbers, bool(by_direction.any())) or _by_ttl(connections, settled.ttls)
     resets = int(hosts["resets"].sum())

@@ -15,40 +15,27 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.connections import layout
-from analyzer.connections.candidates import GOODBYE, SAYS_GOODBYE
 from analyzer.connections.kernels import EMPTY, fill_host_slots, fill_tuple_slots
-from analyzer.schema import NO_TIME
+from analyzer.connections.sums import (
+    ANY,
+    ATTEMPT,
+    DOUBTFUL,
+    ENDED_WELL,
+    MINUTE,
+    PATH,
+    WELL,
+    add_to_hosts,
+    find_fates,
+    find_paths,
+    merged_minutes,
+    merged_paths,
+    minutes_of,
+)
 
 if TYPE_CHECKING:
     from analyzer.connections.folding import State
 
 Array = npt.NDArray[Any]
-
-# One path: what its settled connections come to. Hosts are rows of layout.HOST.
-PATH = np.dtype(
-    [
-        ("client", np.int64),  # ANY where the clients are summed up
-        ("server", np.int64),
-        ("port", np.int64),
-        ("connections", np.int64),
-        ("survived", np.int64),  # ns, the longest
-        ("survivor", np.int64),  # number of the first connection that survived it
-    ]
-)
-# One minute of one path.
-MINUTE = np.dtype(
-    [
-        ("minute", np.int64),  # since 1970
-        ("client", np.int64),  # or ANY
-        ("server", np.int64),
-        ("port", np.int64),
-        ("opened", np.int64),
-        ("ended_well", np.int64),
-        ("reset", np.int64),
-    ]
-)
-COUNTS = ("opened", "ended_well", "reset")
-ANY = -1  # instead of a row of layout.HOST: any client
 
 
 @dataclass
@@ -63,25 +50,23 @@ class Settled:
     minutes: Array = field(default_factory=lambda: np.zeros(0, MINUTE))
     late: list[Array] = field(default_factory=list)  # MINUTE rows to be merged with `minutes` once there are as many
     each_client: bool = True  # whether paths and minutes tell the clients apart
-    targets: Array = field(default_factory=lambda: np.zeros(0, PATH))  # attempts by server and port; the client is 0
+    targets: Array = field(default_factory=lambda: np.zeros(0, PATH))  # attempts by server and port
 
 
 def settle(state: State) -> None:
     """Make room among the connections, all of which are taken. What it takes depends on the packets so far only."""
     count = int(state.counts[layout.CONNECTIONS])
     rows = state.connections[:count]
-    sides = state.sides[: 2 * count].reshape(count, 2)
-    now = rows["last"].max()
-    quiet = np.where(rows["last"] == NO_TIME, 0, now - rows["last"])
-    well = _ended_well(rows, sides) & (quiet >= layout.SETTLED_NS)
-    gone = well & ~_may_have_died(rows, state.tuples[rows["tuple"]])
+    fates = np.empty(count, np.uint8)
+    find_fates(rows, state.sides, state.tuples, int(rows["last"].max()), fates)
     sample = np.arange(count) < int(layout.SAMPLE * count)  # the oldest stay even in a crowd, to be judged
+    gone = fates == WELL
     if _crowded(gone):
-        gone |= well & ~sample
-    _add_settled(state.settled, rows[gone], sides[gone], state.tuples[rows["tuple"][gone]], state.hosts)
+        gone |= (fates == DOUBTFUL) & ~sample
+    _add_settled(state, np.flatnonzero(gone))
     if _crowded(gone):
-        flood = _attempts(rows, sides) & (quiet >= layout.ATTEMPT_NS) & ~gone & ~sample
-        _add_attempts(state.settled, rows[flood], state.tuples[rows["tuple"][flood]])
+        flood = (fates == ATTEMPT) & ~sample
+        _add_attempts(state, np.flatnonzero(flood))
         gone |= flood
     if gone.any():
         _remove(state, ~gone)
@@ -91,72 +76,20 @@ def _crowded(gone: Array) -> bool:
     return len(gone) - int(np.count_nonzero(gone)) > layout.CROWDED * len(gone)
 
 
-def _may_have_died(rows: Array, tuples: Array) -> Array:
-    """What `candidates.may_have_died` says, of connections whose SYN was seen."""
-    client = rows["syn_from"]
-    port = np.where(client == 0, tuples["port1"], tuples["port0"])
-    asked = (rows["spoke_last"] == client) & (rows["said"] > GOODBYE)
-    left = (rows["fin_from"] == client) & (rows["spoke_last"] == 1 - client) & np.isin(port, SAYS_GOODBYE)
-    return np.asarray(~rows["spoken_to"] & (asked | left))
-
-
-def _ended_well(rows: Array, sides: Array) -> Array:
-    """Both FINs, all payload acknowledged, no reset, and a SYN that tells who the client was."""
-    a, b = sides[:, 0], sides[:, 1]
-    delivered = (a["acked"] >= a["next"] - 1) & (b["acked"] >= b["next"] - 1)
-    return np.asarray((rows["syn_from"] >= 0) & a["fin"] & b["fin"] & delivered & (a["resets"] + b["resets"] == 0))
-
-
-def unseen(side: Array) -> Array:
-    """Whether bytes of an end were acknowledged that are not in the capture."""
-    return np.asarray(side["unseen"] | ((side["hole_end"] > side["hole"]) & (side["acked"] > side["hole"])))
-
-
-def _attempts(rows: Array, sides: Array) -> Array:
-    """A SYN without an answer, or with nothing but a reset for one."""
-    client = np.take_along_axis(sides, np.maximum(rows["syn_from"], 0)[:, None], axis=1)[:, 0]
-    server = np.take_along_axis(sides, 1 - np.maximum(rows["syn_from"], 0)[:, None], axis=1)[:, 0]
-    only_syns = (client["packets"] == client["syns"]) & (server["packets"] == server["resets"])
-    return np.asarray((rows["syn_from"] >= 0) & only_syns)
-
-
-def _add_settled(settled: Settled, rows: Array, sides: Array, tuples: Array, hosts: Array) -> None:
+def _add_settled(state: State, chosen: Array) -> None:
     """Add connections that ended well to the sums; their first SYN tells the roles."""
-    end = rows["syn_from"].astype(np.int64)
-    places = np.arange(len(rows))
-    client, server = sides[places, end], sides[places, 1 - end]
-    client_host = np.where(end == 0, tuples["host0"], tuples["host1"]).astype(np.int64)
-    server_host = np.where(end == 0, tuples["host1"], tuples["host0"]).astype(np.int64)
-    port = np.where(end == 0, tuples["port1"], tuples["port0"]).astype(np.int64)
-    settled.connections += len(rows)
-    settled.unseen += int(np.count_nonzero(unseen(client) | unseen(server)))
-    known = (client["ttl"] >= 0) & (server["ttl"] >= 0)
-    np.add.at(settled.ttls, (client["ttl"][known], server["ttl"][known]), 1)
-    np.add.at(hosts["as_client"], client_host, 1)
-    np.add.at(hosts["as_server"], server_host, 1)
-    for host, trip in ((client_host, rows["client_rtt"]), (server_host, rows["server_rtt"])):
-        np.minimum.at(hosts["rtt_min"], host[trip >= 0], trip[trip >= 0])
-
+    settled = state.settled
+    paths = np.zeros(len(chosen), PATH)
+    settled.connections += len(chosen)
+    settled.unseen += find_paths(state.connections, state.sides, state.tuples, chosen, paths)
+    add_to_hosts(state.connections, state.sides, chosen, paths, state.hosts, settled.ttls.reshape(-1))
     if not settled.each_client:
-        client_host[:] = ANY
-    paths = np.zeros(len(rows), PATH)
-    paths["client"], paths["server"], paths["port"], paths["connections"] = client_host, server_host, port, 1
-    paths["survived"], paths["survivor"] = rows["survived"], rows["number"]
+        paths["client"] = ANY
     settled.paths = merged_paths(np.concatenate([settled.paths, paths]))
-    moments = {"opened": rows["first"], "ended_well": rows["last"]}
-    minutes = [minutes_of(word, time, client_host, server_host, port) for word, time in moments.items()]
-    settled.late.append(merged_minutes(np.concatenate(minutes)))
+    first, last = (state.connections[name][chosen] for name in ("first", "last"))
+    settled.late.append(minutes_of(first, last, np.full(len(chosen), ENDED_WELL), paths))
     if sum(map(len, settled.late)) >= len(settled.minutes):
         _merge_late(settled)
-
-
-def minutes_of(word: str, times: Array, client: Array, server: Array, port: Array) -> Array:
-    """One MINUTE row for each connection to which `word`, one of COUNTS, happened at `times` (ns; NO_TIME: it did not)."""
-    known = times != NO_TIME
-    out = np.zeros(np.count_nonzero(known), MINUTE)
-    out["minute"] = times[known] // layout.MINUTE
-    out["client"], out["server"], out["port"], out[word] = client[known], server[known], port[known], 1
-    return out
 
 
 def _merge_late(settled: Settled) -> None:
@@ -175,49 +108,17 @@ def _sum_over_clients(settled: Settled) -> None:
     settled.paths, settled.minutes = merged_paths(settled.paths), merged_minutes(settled.minutes)
 
 
-def _add_attempts(settled: Settled, rows: Array, tuples: Array) -> None:
+def _add_attempts(state: State, chosen: Array) -> None:
     """Count attempts by what they tried to reach."""
-    settled.attempts += len(rows)
-    targets = np.zeros(len(rows), PATH)
-    end = rows["syn_from"]
-    targets["server"] = np.where(end == 0, tuples["host1"], tuples["host0"])
-    targets["port"] = np.where(end == 0, tuples["port1"], tuples["port0"])
-    targets["connections"] = 1
+    settled = state.settled
+    settled.attempts += len(chosen)
+    targets = np.zeros(len(chosen), PATH)
+    find_paths(state.connections, state.sides, state.tuples, chosen, targets)
+    targets["client"] = ANY
+    targets["survived"] = targets["survivor"] = 0
     targets = merged_paths(np.concatenate([settled.targets, targets]))
-    busiest = np.argsort(-targets["connections"], kind="stable")[
-        : layout.TARGETS
-    ]  # a scan has as many targets as attempts
-    settled.targets = targets[np.sort(busiest)]
-
-
-def _groups(rows: Array, keys: tuple[str, ...]) -> tuple[Array, Array]:
-    """Sort rows by keys, stably; return them and where each group begins."""
-    rows = rows[np.lexsort([rows[key] for key in reversed(keys)])]
-    changed = np.ones(len(rows), bool)
-    changed[1:] = np.any([rows[key][1:] != rows[key][:-1] for key in keys], axis=0)
-    return rows, np.flatnonzero(changed)
-
-
-def merged_paths(rows: Array) -> Array:
-    """One row for each path: counts added up, the longest silence and who survived it first."""
-    if not len(rows):
-        return rows
-    order = np.lexsort([rows["survivor"], -rows["survived"]])
-    rows, begins = _groups(rows[order], ("client", "server", "port"))
-    out = rows[begins]
-    out["connections"] = np.add.reduceat(rows["connections"], begins)
-    return out
-
-
-def merged_minutes(rows: Array) -> Array:
-    """One row for each minute of each path: counts added up."""
-    if not len(rows):
-        return rows
-    rows, begins = _groups(rows, ("minute", "client", "server", "port"))
-    out = rows[begins]
-    for name in COUNTS:
-        out[name] = np.add.reduceat(rows[name], begins)
-    return out
+    busiest = np.argsort(-targets["connections"], kind="stable")
+    settled.targets = targets[np.sort(busiest[: layout.TARGETS])]  # a scan has as many targets as attempts
 
 
 def _remove(state: State, keep: Array) -> None:
@@ -225,7 +126,7 @@ def _remove(state: State, keep: Array) -> None:
     count = len(keep)
     left = int(np.count_nonzero(keep))
     state.connections[:left] = state.connections[:count][keep]
-    state.connections[left:count] = np.zeros(1, layout.CONNECTION)
+    state.connections[left:count].view(np.uint8)[:] = 0
     sides = state.sides[: 2 * count].reshape(count, 2)
     sides[:left] = sides[keep]
     state.counts[layout.CONNECTIONS] = left

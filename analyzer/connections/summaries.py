@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analyzer.connections import sums
 from analyzer.connections.columns import floats, integers, seconds, strings, times
 from analyzer.connections.kernels import NEVER
 from analyzer.connections.layout import MINUTE
-from analyzer.connections.settling import COUNTS, Settled, merged_minutes, minutes_of
-from analyzer.schema import GAPS, HOSTS, NO_TIME, TRAFFIC
+from analyzer.connections.settling import Settled
+from analyzer.schema import GAPS, HOSTS, TRAFFIC
 
 Array = npt.NDArray[Any]
 PATH = ["client_ip", "server_ip", "server_port"]
@@ -98,8 +99,8 @@ def gaps_table(
     ----------
     connections : CONNECTIONS
         Of this point.
-    settled : array of settling.PATH
-        What connections came to that are no rows any more; hosts are places in `texts` or settling.ANY, numbers count from `first_connection`.
+    settled : array of sums.PATH
+        What connections came to that are no rows any more; hosts are places in `texts` or sums.ANY, numbers count from `first_connection`.
     """
     if connections.empty:
         return GAPS.empty()
@@ -141,13 +142,12 @@ def traffic_table(
     settled : Settled
         What connections came to that are no rows any more.
     """
-    moments = {
-        "opened": rows["first"],
-        "ended_well": np.where((ended == "well").to_numpy(bool), rows["last"], NO_TIME),
-        "reset": np.where((ended == "reset").to_numpy(bool), rows["last"], NO_TIME),
-    }
-    parts = [minutes_of(word, time, *path) for word, time in moments.items()]
-    minutes = merged_minutes(np.concatenate([settled.minutes, *settled.late, *parts]))
+    paths = np.zeros(len(rows), sums.PATH)
+    paths["client"], paths["server"], paths["port"] = path
+    ends = [(ended == "well").to_numpy(bool), (ended == "reset").to_numpy(bool)]
+    codes = np.select(ends, [sums.ENDED_WELL, sums.ENDED_RESET], sums.ENDED_ELSE)
+    here = sums.minutes_of(rows["first"], rows["last"], codes, paths)
+    minutes = sums.merged_minutes(np.concatenate([settled.minutes, *settled.late, here]))
     place = np.argsort(np.argsort(np.array([*texts, ""])))
     order = np.lexsort([minutes["port"], place[minutes["server"]], place[minutes["client"]], minutes["minute"]])
     minutes = minutes[order]
@@ -156,7 +156,7 @@ def traffic_table(
             "point": strings([point], np.zeros(len(minutes))),
             "minute": times(minutes["minute"] * MINUTE),
             **_paths(minutes, texts),
-            **{name: integers(minutes[name]) for name in COUNTS},
+            **{name: integers(minutes[name]) for name in sums.COUNTS},
         }
     )
     return TRAFFIC.conform(frame)
