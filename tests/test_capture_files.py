@@ -188,6 +188,37 @@ def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == f"{path} is damaged: its gzip data cannot be read."
 
 
+@pytest.mark.parametrize("damage", ["none", "cut", "flipped", "followed"])
+def test_gzip_is_read_alike_with_and_without_isal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """What precedes damage is kept to the last byte, whichever library unpacks."""
+    whole = build.pcap(Frame(START + i * 1000, random.Random(i).randbytes(60)) for i in range(5000))
+    data = bytearray(gzip.compress(whole))
+    if damage == "cut":
+        del data[-len(data) // 3 :]
+    elif damage == "flipped":
+        data[-len(data) // 3] ^= 0x10
+    elif damage == "followed":
+        data += gzip.compress(b"")
+    path = put(tmp_path / "a.pcap.gz", bytes(data))
+
+    def unpacked() -> tuple[bytes, str]:
+        found, buffer = b"", bytearray(100_000)
+        with streams.Stream(path) as stream:
+            try:
+                while count := stream.read_into(memoryview(buffer)):
+                    found += buffer[:count]
+            except OSError:
+                return found, "damaged"
+        return found, "whole"
+
+    fast = unpacked()
+    monkeypatch.setitem(sys.modules, "isal.igzip", None)
+    slow = unpacked()
+    assert fast == slow
+    assert slow[1] == ("whole" if damage in ("none", "followed") else "damaged")
+    assert len(slow[0]) > len(whole) / 2
+
+
 @pytest.mark.parametrize(
     ("magic", "kind", "module", "name"),
     [
