@@ -17,7 +17,7 @@ SCRIPT = ["-m", "benchmarks.ring"]
 
 def run(threads: int, paths: list[str]) -> dict[str, float]:
     """Analyse a set; return elapsed and processor seconds (start-up not counted) and the peak of memory in MB."""
-    import analyzer
+    import analyzer.pipeline  # and pandas
 
     begin, used = time.perf_counter(), time.process_time()
     d = analyzer.analyze(paths, threads=threads, dissect=False)
@@ -36,39 +36,47 @@ def _peak() -> float:
 
 
 def table(paths: list[Path]) -> list[str]:
-    """Return the table of a set, as lines of Markdown: a tenth, half and all of it with two threads, all with one; its tenth compressed.
+    """Return the table of a set, as lines of Markdown: a tenth, half and all of it, with two threads and with one; its fifth compressed.
 
-    The compressed tenth is written beside it; `zcat` of it, to nowhere, is the least that reading it can cost.
+    The compressed fifth is written beside it; `zcat` of it, to nowhere, is what unpacking it costs.
     """
     lines = [
         f"### ring: {len(paths)} files of {paths[0].stat().st_size / 1e6:,.0f} MB",
         "",
-        "| set | files | threads | seconds | processor seconds | seconds for 1 GB | peak memory, MB | resets |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| set | files | threads | seconds | processor seconds | seconds for 1 GB | for 1 GB more | peak memory, MB | resets |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    tenth = paths[: max(1, len(paths) // 10)]
-    run(2, [str(path) for path in paths])  # every file is in the page cache from now on
-    parts = [tenth, paths[: max(1, len(paths) // 2)], paths]
-    for part, threads in (*((part, 2) for part in parts), (paths, 1)):
-        lines.append(_row("plain", part, threads, sum(path.stat().st_size for path in part)))
-    packed = [_compressed(path) for path in tenth]
+    _measured(paths, 2)  # every file is in the page cache from now on
     for threads in (2, 1):
-        lines.append(_row("gzip", packed, threads, sum(path.stat().st_size for path in tenth)))
-    before, used = time.perf_counter(), _children()
+        before = None
+        for share in (10, 2, 1):
+            now = _measured(paths[: max(1, len(paths) // share)], threads)
+            lines.append(_row("plain", now, before))
+            before = now
+    packed = [_compressed(path) for path in paths[: max(1, len(paths) // 5)]]
+    lines += [_row("gzip", _measured(packed, threads)) for threads in (2, 1)]
+    begin, used = time.perf_counter(), _children()
     subprocess.run(["zcat", *map(str, packed)], check=True, stdout=subprocess.DEVNULL)
     lines.append(
-        f"| `zcat` | {len(packed)} | 1 | {time.perf_counter() - before:.1f} | {_children() - used:.1f} | | | |"
+        f"| `zcat` | {len(packed)} | 1 | {time.perf_counter() - begin:.1f} | {_children() - used:.1f} | | | | |"
     )
     return [*lines, ""]
 
 
-def _row(kind: str, paths: list[Path], threads: int, size: int) -> str:
-    """Measure one set, in a process of its own."""
+def _measured(paths: list[Path], threads: int) -> dict[str, float]:
+    """Analyse a set in a process of its own; return what `run` returns, and how much it was: files, threads, GB before packing."""
     command = [sys.executable, *SCRIPT, str(threads), *map(str, paths)]
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    size = sum(path.with_suffix(path.suffix.removesuffix(".gz")).stat().st_size for path in paths)
+    return {**told, "files": len(paths), "threads": threads, "size": size / 1e9}
+
+
+def _row(kind: str, now: dict[str, float], before: dict[str, float] | None = None) -> str:
+    """Return one line of the table; `before` is the smaller set, to which each further GB is compared."""
+    more = "" if before is None else f"{(now['seconds'] - before['seconds']) / (now['size'] - before['size']):.2f}"
     row = (
-        f"| {kind} | {len(paths)} | {threads} | {told['seconds']:.1f} | {told['processor']:.1f} | {told['seconds'] / size * 1e9:.2f} "
-        f"| {told['peak']:.0f} | {told['resets']} |"
+        f"| {kind} | {now['files']} | {now['threads']} | {now['seconds']:.1f} | {now['processor']:.1f} "
+        f"| {now['seconds'] / now['size']:.2f} | {more} | {now['peak']:.0f} | {now['resets']} |"
     )
     print(row, file=sys.stderr)
     return row
