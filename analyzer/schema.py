@@ -518,6 +518,8 @@ ENDINGS = _table(
                            "whose address that reset carries", caveat="two addresses are one host's where the capture was taken on it"),
     other_leg_delay=_c("Float64", "what the apparent sender did here (its FIN, else its reset) minus that reset", "s"),
     other_leg_connection=_c("Int64", "CONNECTIONS.connection of that other connection"),
+    other_leg_messages=_c("Int64", "messages that both carried, where the other one was seen at another capture point only (CARRIED.messages)"),
+    other_leg_error=_c("Float64", "how far to either side the clocks of the two points leave that delay open; null where one point saw both", "s"),
     twin=_c("string", "client address of another connection with the same ports and server, whose handshake was seen while this one's was not"),
     cancel_nearby=_c("boolean", "the same client had sent a cancel request to that server port within ten seconds before"),
     same_wait=_c("Int64", "other resets of this client to that server port after the same wait for an answer"),
@@ -646,6 +648,18 @@ MATCHES = _table(
                    caveat="given the rate of lines, endings and connections; from 0.05 on it is called a possible coincidence"),
 )
 
+CARRIED = _table(
+    "CARRIED",
+    "a connection to a proxy and one that the proxy opened, seen at two capture points: the same messages went over both",
+    front=_c("Int64", "CONNECTIONS.connection of the one to the proxy"),
+    back=_c("Int64", "CONNECTIONS.connection of the one that the proxy opened"),
+    messages=_c("Int64", "the last messages of both that are the same, both directions together"),
+    offset_low=_c("Float64", "the clock at the second's point minus the one at the first's is at least this, as times stand in the tables", "s"),
+    offset_high=_c("Float64", "and at most this", "s"),
+    at=_c(TIME, "when that holds"),
+    drift=_c("Float64", "what it may change by in each second from then on, to either side", "s/s"),
+)
+
 CLOCKS = _table(
     "CLOCKS",
     "one log source: how its clock stands to the reference capture",
@@ -655,7 +669,8 @@ CLOCKS = _table(
     at=_c(TIME, "the moment of the capture at which the offset holds; null without drift"),
     spread_seconds=_c("Float64", "half-width within which the supporting pairs agree", "s"),
     support=_c("Int64", "pairs (log line, packet) that agree with it"),
-    basis=_c("string", "'identity' (lines tied by connection), 'pattern' (times only), 'assumed' (whole quarter hours apart), 'given' or 'none'"),
+    basis=_c("string", "'identity' (lines tied by connection; handshakes seen at both points), 'carried' (messages that a proxy passed on), "
+                        "'pattern' (times only), 'assumed' (whole quarter hours apart), 'given' or 'none'"),
     coincidence=_c("Float64", "chance that unrelated lines would have agreed as well; null without an offset"),
     sentence=_c(SENTENCE, "the same in words, zone and skew apart"),
 )

@@ -119,6 +119,55 @@ def test_one_connection_under_two_names_is_no_proxy() -> None:
     assert {e.other_leg for e in paired(BROKEN, PASSED, isn={1: 5, 2: 5})} == {None}
 
 
+def across(
+    delay: float, low: float, high: float, *, sender: str = "server", drift: float = 0.0, **passed: Any
+) -> tuple[Any, Any]:
+    """The end that was passed on, and the notices: of two points, the second's clock ahead by `low` to `high` seconds."""
+    met = {"ending": "back/r1", "connection": 1, "sender": "198.51.100.5:5432", "time": START}
+    did = {
+        "ending": "front/r1",
+        "connection": 2,
+        "sender": "192.0.2.9:6432",
+        "time": START + pd.Timedelta(seconds=delay),
+        **passed,
+    }
+    endings = schema.ENDINGS.of(
+        [{"kind": "reset", "point": "p", "apparent_sender": sender} | row for row in (met, did)]
+    )
+    front, back = (2, 1) if sender == "server" else (1, 2)
+    pair = {"front": front, "back": back, "messages": 9, "offset_low": low, "offset_high": high, "drift": drift}
+    out, notices = legs.across(endings, schema.CARRIED.of([pair | {"at": START - pd.Timedelta(seconds=10)}]))
+    assert out["other_leg"].isna()[0], "the first leg follows from nothing"
+    return schema.rows(out)[1], [n.sentence for n in notices]
+
+
+def test_the_first_leg_of_two_points_is_told_with_what_the_clocks_leave_open() -> None:
+    second, notices = across(0.010, -0.002, 0.004)
+    assert (second.other_leg, second.other_leg_connection, second.other_leg_messages) == ("198.51.100.5:5432", 1, 9)
+    assert (second.other_leg_delay, second.other_leg_error) == (pytest.approx(0.011), pytest.approx(0.003))
+    assert notices == []
+    second, _ = across(0.010, -0.002, 0.004, sender="client")
+    assert second.other_leg_delay == pytest.approx(0.009), (
+        "there the clock in question is the one of the second leg's point"
+    )
+    second, _ = across(4.010, -0.002, 0.004, kind="log_only", sender_fin=True, since_sender_fin=4.0)
+    assert second.other_leg_delay == pytest.approx(0.011), "its FIN is what the proxy did"
+
+
+@pytest.mark.parametrize("more", [{}, {"drift": 1e-3}], ids=["clocks", "clocks that drifted since"])
+def test_no_order_is_told_where_the_clocks_leave_it_open(more: dict[str, float]) -> None:
+    second, notices = across(0.010, -0.012 if not more else 0.0, 0.004, **more)
+    assert second.other_leg is None
+    assert len(notices) == 1
+    assert "Which of them ended first cannot be told" in notices[0]
+
+
+@pytest.mark.parametrize("delay", [-0.020, 0.300], ids=["before", "much later"])
+def test_what_does_not_follow_is_not_told_at_all(delay: float) -> None:
+    second, notices = across(delay, -0.002, 0.004)
+    assert (second.other_leg, notices) == (None, [])
+
+
 # Case -> the server or client whose reset broke the first leg, and what the proxy did on its other side, at the proxy itself.
 PROXIES = {
     "haproxy_relayed_reset": ("10.2.0.2:8080", ["relayed_reset"]),

@@ -19,6 +19,7 @@ NEVER_VARIES = {
     ),
     "known only where it holds": (
         "tls_failure.speaks_tls", "keepalive_timeout.one_interval_later", "relayed_reset.other_leg", "abortive_close.passed_on",
+        "relayed_reset.carried_leg", "abortive_close.carried_leg",
     ),
     "one case of a death in mid-work, one of an ordinary close that a log complains of": (
         "closed_midway.transaction_open", "closed_midway.request_unanswered", "closed_midway.asked_last", "closed_midway.log_midway",

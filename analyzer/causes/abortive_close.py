@@ -55,8 +55,13 @@ CAUSE = Cause(
              source="Linux __tcp_close; lab cases server_process_killed, listener_killed"),
         Sign("passed_on", "its host had received a reset from {other_leg} {other_leg_delay} before, on a connection in the opposite role: "
              "the reason lies there",
-             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna()), -10, source="lab case haproxy_relayed_reset",
+             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna() & e["other_leg_messages"].isna()), -10,
+             group="leg", source="lab case haproxy_relayed_reset",
              plain="its host had received a reset just before, on a connection in the opposite role: the reason lies there"),
+        Sign("carried_leg", "another connection, which carried the same {other_leg_messages} messages at another capture point, had been reset by "
+             "{other_leg} {other_leg_delay} before: the reason lies there",
+             lambda e: known(e["other_leg"].notna(), e["other_leg_messages"].notna()), -10, group="leg", source="lab case haproxy_relayed_reset",
+             plain="another connection, which carried the same messages at another capture point, had been reset just before: the reason lies there"),
         Sign("probing", "{sender} had been probing with keepalives, {keepalives} in a row", lambda e: e["keepalives"] >= 2, -12,
              source="Linux tcp_keepalive_timer; lab case keepalive_failure",
              plain="{sender} had been probing with keepalives, two or more in a row"),

@@ -20,8 +20,14 @@ CAUSE = Cause(
     signs=(
         Sign("other_leg",
              "its host had received a reset from {other_leg} on a connection in the opposite role, {other_leg_delay} before it ended this one",
-             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna()), 22, source="lab case haproxy_relayed_reset",
+             lambda e: known(e["other_leg"].notna(), e["other_leg"].notna() & e["other_leg_messages"].isna()), 22,
+             group="leg", source="lab case haproxy_relayed_reset",
              plain="its host had received a reset on a connection in the opposite role, just before it ended this one"),
+        Sign("carried_leg",
+             "another capture point shows the last {other_leg_messages} messages of this connection on another one; {other_leg} had reset that one "
+             "{other_leg_delay} before (to within {other_leg_error}, by the clocks)",
+             lambda e: known(e["other_leg"].notna(), e["other_leg_messages"].notna()), 20, group="leg", source="lab case haproxy_relayed_reset",
+             plain="another capture point shows the last messages of this connection on another one, which had been reset just before"),
         Sign("device_says_so", "the reset's own text says that it was passed on: {payload_text}",
              lambda e: e["payload_text"].str.contains("{peer}", regex=False), 20, 0, source="F5 K13223: the reset's cause in its payload",
              plain="the reset's own text says that it was passed on"),

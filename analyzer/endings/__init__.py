@@ -16,13 +16,14 @@ from analyzer import schema
 from analyzer.endings import legs, openings, population, retries
 from analyzer.endings.answers import first_effective
 from analyzer.endings.exchange_facts import aftermath, exchange_facts
+from analyzer.endings.legs import across
 from analyzer.endings.life import Context, Life, lives, places
 from analyzer.endings.packet_facts import packet_facts
 from analyzer.endings.patterns import pattern_facts
 from analyzer.endings.quiet import close_facts, settle, silence_facts
 from analyzer.schema import SYN
 
-__all__ = ["Payload", "endings", "renumber", "settle"]
+__all__ = ["Payload", "across", "endings", "renumber", "settle"]
 
 Payload = Callable[[str, int, int], bytes]
 

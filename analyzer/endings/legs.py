@@ -1,9 +1,10 @@
 """The two connections of a proxy: what its host had met on one of them just before it ended the other.
 
-Lives here: which addresses are one host's, which resets it received and what it then ended, paired one to one in time.
+Lives here: which addresses are one host's, which resets it received and what it then ended, paired one to one in time (`add`); and the
+same for connections that vantage found to carry the same messages at two capture points (`across`).
 Never here: the same connection under two names (vantage), what a relayed end means (causes/relayed_reset.py).
 
-Two connections are taken for a proxy's two legs where one host is server on the one and client on the other. Two addresses are one
+At one point, two connections are taken for a proxy's two legs where one host is server on the one and client on the other. Two addresses are one
 host's where the capture was taken there and shows segments of both being made (COVERAGE.local_hosts); what is not known is not paired.
 A router that translates addresses also shows one connection under two names; that is no proxy, and is left out.
 """
@@ -18,6 +19,8 @@ import pandas as pd
 
 from analyzer import schema
 from analyzer.endings.keyed import codes, nanoseconds
+from analyzer.errors import Notice
+from analyzer.language import say
 
 LEG_WITHIN = 250_000_000  # ns; a proxy passes an end on within this time
 MOST_LOOKED_AT = 50  # resets received in that time that are looked at for one end, the latest first
@@ -36,12 +39,10 @@ def add(
     out["other_leg"] = pd.Series(pd.NA, index=out.index, dtype="string")
     out["other_leg_delay"] = pd.Series(pd.NA, index=out.index, dtype="Float64")
     out["other_leg_connection"] = pd.Series(pd.NA, index=out.index, dtype="Int64")
+    out["other_leg_messages"] = pd.Series(pd.NA, index=out.index, dtype="Int64")
+    out["other_leg_error"] = pd.Series(pd.NA, index=out.index, dtype="Float64")
     own = ~out["connection"].isin(_translated(packets, connections)).to_numpy(bool)
-    reset = (out["kind"] == "reset").to_numpy(bool)
-    closed = out["sender_fin"].fillna(False).to_numpy(bool)
-    moot = (out["ineffective"].fillna(False) | out["both_fins_acked"].fillna(False)).to_numpy(bool)
-    received = out[own & reset & ~moot]
-    ended = out[own & (reset | (closed & (out["kind"] != "silence").to_numpy(bool)))]
+    received, ended = out[own & _received(out)], out[own & _ended(out)]
     if received.empty or ended.empty:
         return out
     local = _local(coverage)
@@ -66,6 +67,64 @@ def add(
     out.loc[rows, "other_leg_delay"] = [(did["at"] - met["at"]) / 1e9 for did, met in pairs]
     out.loc[rows, "other_leg_connection"] = [met["connection"] for _, met in pairs]
     return out
+
+
+def across(endings: pd.DataFrame, carried: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
+    """Return ENDINGS of all points with the same columns, and other_leg_messages and other_leg_error, for the pairs of CARRIED.
+
+    The leg that broke first is told only where the clocks leave no doubt of the order; else a notice says that they do.
+    """
+    if carried.empty:
+        return endings, []
+    known = endings[["connection", "point", "apparent_sender", "sender", "other_leg"]].assign(
+        row=endings.index, at=nanoseconds(endings["time"]), begun=nanoseconds(endings["time"]) - _since_fin(endings),
+        received=_received(endings), ended=_ended(endings),
+    )  # fmt: skip
+    of_connection = {e.connection: e for e in schema.rows(known)}
+    out, notices = endings.copy(), []
+    for pair in schema.rows(carried):
+        front, back = of_connection.get(pair.front), of_connection.get(pair.back)
+        if front is None or back is None or front.apparent_sender != back.apparent_sender:
+            continue
+        # The receiver of a server's reset is the client there: the proxy, on the connection that it opened.
+        met, did, sign = (back, front, 1) if front.apparent_sender == "server" else (front, back, -1)
+        if not (met.received and did.ended) or did.other_leg is not None:
+            continue
+        delay = (did.begun - met.at) / 1e9 + sign * (pair.offset_low + pair.offset_high) / 2
+        since = max(abs(did.begun - pair.at.value), abs(met.at - pair.at.value)) / 1e9
+        error = (pair.offset_high - pair.offset_low) / 2 + since * pair.drift
+        if delay + error <= 0 or delay - error > LEG_WITHIN / 1e9:
+            continue
+        if delay - error <= 0:
+            notices.append(_undecided(pair, met, did, delay, error))
+            continue
+        out.loc[did.row, "other_leg"] = met.sender
+        out.loc[did.row, "other_leg_delay"] = delay
+        out.loc[did.row, "other_leg_connection"] = met.connection
+        out.loc[did.row, "other_leg_messages"] = pair.messages
+        out.loc[did.row, "other_leg_error"] = error
+    return out, notices
+
+
+def _undecided(pair: Any, met: Any, did: Any, delay: float, error: float) -> Notice:
+    sentence = say(
+        "The connection that {met} reset and the one that {did} ended are two of one proxy, which carried the same {n} messages over both. "
+        "Which of them ended first cannot be told: they are {delay:+.6f} s apart, and the clocks are known to {error:.6f} s.",
+        n=pair.messages, met=met.sender, did=did.sender, delay=delay, error=error,
+    )  # fmt: skip
+    return Notice("warning", did.point, "", sentence)
+
+
+def _received(endings: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which endings are resets that had an effect on the end that received them."""
+    moot = endings["ineffective"].fillna(False) | endings["both_fins_acked"].fillna(False)
+    return np.asarray((endings["kind"] == "reset").to_numpy(bool) & ~moot.to_numpy(bool))
+
+
+def _ended(endings: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which endings are what the apparent sender did: its reset, or its FIN."""
+    closed = endings["sender_fin"].fillna(False).to_numpy(bool) & (endings["kind"] != "silence").to_numpy(bool)
+    return np.asarray((endings["kind"] == "reset").to_numpy(bool) | closed)
 
 
 def _translated(packets: pd.DataFrame, connections: pd.DataFrame) -> set[int]:

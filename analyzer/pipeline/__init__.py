@@ -111,7 +111,7 @@ def analyze(
     lines, log_notices, log_sources = read_given(tables, opened, zone, surveyed.captures)
     named = correlation.named_ends(lines)
     survey, clocks = on_one_clock(closer_look(surveyed, found, points, named, progress, threads=threads))
-    everything = all_endings(survey)
+    everything, undecided = all_endings(survey)
     asked = only(everything, span, ip, port)
 
     coverage, misnamed = vantage.locate(survey.coverage)
@@ -168,6 +168,7 @@ def analyze(
             *not_asked(everything, asked),
             *survey.notices,
             *misnamed,
+            *undecided,
             *log_notices,
             *contradictions(remarks),
             *said,

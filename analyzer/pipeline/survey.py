@@ -15,6 +15,7 @@ import pandas as pd
 from analyzer import capture, connections, schema, vantage
 from analyzer.compiled import at_hand
 from analyzer.connections.kernels import fold_segments
+from analyzer.endings import across
 from analyzer.endings import endings as find_endings
 from analyzer.errors import Notice, UsageError
 from analyzer.language import joined, say
@@ -40,6 +41,7 @@ class Survey:
     packets: pd.DataFrame
     files: Mapping[str, capture.CaptureFile]
     openings: Mapping[tuple[str, int], bytes]  # what some payloads begin with, by file and offset
+    carried: pd.DataFrame
     notices: tuple[Notice, ...]
 
 
@@ -93,6 +95,7 @@ def first_look(
         packets=schema.PACKETS.empty(),
         files={f.name: f for files in points.values() for f in files},
         openings={},
+        carried=schema.CARRIED.empty(),
         notices=tuple(notices),
     )
     return survey, found
@@ -204,8 +207,14 @@ def _nothing(point: str, captures: pd.DataFrame) -> list[Notice]:
 
 
 def on_one_clock(survey: Survey) -> tuple[Survey, pd.DataFrame]:
-    """Return the survey with all times on the first point's clock, and CLOCKS rows of the other points."""
+    """Return the survey with all times on the first point's clock, what proxies carried over between points, and CLOCKS rows of the others."""
+
+    def clips(name: str, spans: Sequence[tuple[int, int]]) -> Sequence[bytes]:
+        return capture.payloads(survey.files[name], spans)
+
     clocks = vantage.clocks(survey.connections, list(survey.coverage["point"]))
+    carried = vantage.carried(survey.packets, survey.connections, clocks, clips)
+    clocks = vantage.with_pairs(clocks, carried)
     moved = replace(
         survey,
         captures=vantage.align(survey.captures, clocks),
@@ -214,12 +223,13 @@ def on_one_clock(survey: Survey) -> tuple[Survey, pd.DataFrame]:
         traffic=vantage.align(survey.traffic, clocks),
         reset_frames=vantage.align(survey.reset_frames, clocks),
         packets=vantage.align(survey.packets, clocks),
+        carried=vantage.carried_rows(carried, clocks),
     )
     return moved, vantage.clock_rows(clocks)
 
 
-def all_endings(survey: Survey) -> pd.DataFrame:
-    """Return ENDINGS of every capture point, each judged against its own baselines."""
+def all_endings(survey: Survey) -> tuple[pd.DataFrame, list[Notice]]:
+    """Return ENDINGS of every capture point, each judged against its own baselines, and notices."""
 
     def payload(name: str, offset: int, length: int) -> bytes:
         clip = survey.openings.get((name, offset))
@@ -231,7 +241,7 @@ def all_endings(survey: Survey) -> pd.DataFrame:
         return table[table["point"] == point]
 
     located, _ = vantage.locate(survey.coverage)
-    return stack(
+    each = stack(
         schema.ENDINGS,
         [
             find_endings(
@@ -245,3 +255,4 @@ def all_endings(survey: Survey) -> pd.DataFrame:
             for p in survey.coverage["point"]
         ],
     )
+    return across(each, survey.carried)

@@ -15,6 +15,10 @@ import pandas as pd
 from analyzer import schema
 from analyzer.errors import Notice
 from analyzer.language import N_, say
+from analyzer.vantage.carried import Clips as Clips
+from analyzer.vantage.carried import carried as carried
+from analyzer.vantage.carried import carried_rows as carried_rows
+from analyzer.vantage.carried import with_pairs as with_pairs
 from analyzer.vantage.clock import align as align
 from analyzer.vantage.clock import clock_rows as clock_rows
 from analyzer.vantage.clock import clocks as clocks
@@ -243,7 +247,11 @@ def apply(endings: pd.DataFrame, seen: Vantage) -> pd.DataFrame:
     for name in ("at_sender", "absent_at_sender", "at_peer", "later_elsewhere"):
         out[name] = out["ending"].map(facts[name]).astype("boolean")
     stands_for = out["ending"].map(facts["same_as"])
-    for name in ("other_leg", "other_leg_delay", "other_leg_connection"):  # the point on the proxy's host knows it
-        out[name] = out[name].fillna(out.groupby(stands_for)[name].transform("first"))
+    legs = ["other_leg", "other_leg_delay", "other_leg_connection", "other_leg_messages", "other_leg_error"]
+    paired = out.loc[out["other_leg"].notna(), legs].assign(stands_for=stands_for)
+    # What one point shows of both connections needs no comparing of clocks.
+    paired = paired.sort_values("other_leg_error", na_position="first", kind="stable").drop_duplicates("stands_for")
+    for name in legs:
+        out[name] = stands_for.map(paired.set_index("stands_for")[name]).astype(out[name].dtype)
     keep = out["ending"] == stands_for
     return schema.ENDINGS.conform(out[keep])

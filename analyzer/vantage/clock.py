@@ -1,5 +1,6 @@
-"""How the clocks of capture points stand to the first one's, from handshakes that both show.
+"""How the clocks of capture points stand to the first one's, from handshakes that two points show.
 
+A point that shares no handshake with the first one may share some with another, whose clock is known: it is compared by way of that one.
 Lives here: `Clock`, finding it, and moving a table's times. Never here: the clocks of logs (correlation).
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,13 +27,18 @@ MOST_DRIFT = 500e-6
 LEAST_DRIFT = 0.002  # s
 
 
+_BASES = {"handshakes": "identity", "carried": "carried", "none": "none"}  # CLOCKS.basis
+
+
 @dataclass(frozen=True)
 class Clock:
     """One point's clock against the reference point's: offset at a moment of that point's own time, drifting from there.
 
     offset, spread  s; spread is how far the two directions leave the offset open (half the round trip between the points)
     drift           seconds a second
-    support         handshakes seen at both
+    support         handshakes seen at both, or pairs of a proxy's connections
+    basis           by what it was found; 'none': it is taken to agree
+    via             the point by way of which it was compared, where that is not the reference itself
     middle          the moment for which the offset holds
     moves           this point's times have to be moved; clocks that agree well enough stay as Wireshark shows them
     """
@@ -44,6 +50,16 @@ class Clock:
     support: int = 0
     middle: pd.Timestamp | None = None
     moves: bool = False
+    basis: Literal["reference", "handshakes", "carried", "none"] = "none"
+    via: str | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.basis != "none"
+
+    def ahead(self, moment: pd.Timestamp) -> float:
+        """Return how far (s) it is ahead of the reference at a moment of its own time."""
+        return self.offset + (0.0 if self.middle is None else self.drift * (moment - self.middle).total_seconds())
 
     def moved(self, times: pd.Series[Any]) -> pd.Series[Any]:
         """Return times of this point on the reference clock."""
@@ -54,15 +70,13 @@ class Clock:
         return times - shift
 
 
-def _clock(point: str, pairs: list[tuple[Any, Any]]) -> Clock:
-    """Return the clock of a point from handshakes (reference row, row there) seen at both.
+def _clock(point: str, by: Clock, pairs: list[tuple[Any, Any]]) -> Clock:
+    """Return the clock of a point from handshakes (row at the point that is known, row there) seen at both.
 
     The SYN crosses one way and the SYN-ACK the other, so that the mean of their differences is free of the transit time
     (the on-wire protocol of RFC 5905 8). The drift is the median of slopes between pairs (Theil and Sen).
     """
-    if not pairs:
-        return Clock(point)
-    syn = np.array([(there.first - here.first).total_seconds() for here, there in pairs])
+    syn = np.array([(there.first - here.first).total_seconds() + by.ahead(here.first) for here, there in pairs])
     turn = np.array([there.server_rtt - here.server_rtt for here, there in pairs])
     when = pd.DatetimeIndex([there.first for _, there in pairs])
     middle = when[len(when) // 2]
@@ -77,25 +91,41 @@ def _clock(point: str, pairs: list[tuple[Any, Any]]) -> Clock:
             drift = slope
     offset = float(np.median(offsets - drift * seconds))
     moves = bool(np.abs(offset + drift * seconds).max() >= AGREE)
-    return Clock(point, offset, drift, float(np.median(np.abs(turn)) / 2), len(pairs), middle, moves)
+    spread = float(np.median(np.abs(turn)) / 2) + (by.spread or 0.0)
+    via = None if by.basis == "reference" else by.point
+    return Clock(point, offset, drift, spread, len(pairs), middle, moves, "handshakes", via)
 
 
 def clocks(connections: pd.DataFrame, points: Sequence[str]) -> dict[str, Clock]:
-    """Return each point's clock against the first point's, from the handshakes in CONNECTIONS that both show."""
+    """Return each point's clock against the first point's, from the handshakes in CONNECTIONS that two points show.
+
+    Of the points whose clocks are known, the one that shares the most handshakes with the next one is its measure.
+    """
+    found = {p: Clock(p) for p in points}
+    found[points[0]] = Clock(points[0], basis="reference")
+    shared = _shared(connections) if len(points) > 1 else {}
+    while True:
+        links = [
+            (found[here].basis != "reference", -len(pairs), here, there)
+            for (here, there), pairs in shared.items()
+            if found[here].known and not found[there].known
+        ]
+        if not links:
+            return found
+        _, _, here, there = min(links)
+        found[there] = _clock(there, found[here], shared[here, there])
+
+
+def _shared(connections: pd.DataFrame) -> dict[tuple[str, str], list[tuple[Any, Any]]]:
+    """Return two points -> the rows of the connections whose handshakes both show."""
     kin = Kin(connections)
-    pairs: dict[str, list[tuple[Any, Any]]] = {p: [] for p in points}
-    if len(points) > 1:
-        for here in kin.by_id.values():
-            if here.point == points[0] and here.handshake and here.server_rtt is not None and here.syn_frames == 1:
-                for there in kin.of(here.connection):
-                    if (
-                        there.point != here.point
-                        and there.handshake
-                        and there.server_rtt is not None
-                        and there.syn_frames == 1
-                    ):
-                        pairs[there.point].append((here, there))
-    return {p: Clock(p) if p == points[0] else _clock(p, pairs[p]) for p in points}
+    whole = {n for n, row in kin.by_id.items() if row.handshake and row.server_rtt is not None and row.syn_frames == 1}
+    out: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
+    for here in (kin.by_id[n] for n in whole):
+        for there in kin.of(here.connection):
+            if there.point != here.point and there.connection in whole:
+                out.setdefault((here.point, there.point), []).append((here, there))
+    return out
 
 
 def clock_rows(clocks: Mapping[str, Clock]) -> pd.DataFrame:
@@ -103,21 +133,32 @@ def clock_rows(clocks: Mapping[str, Clock]) -> pd.DataFrame:
     reference = next(iter(clocks))
     rows = []
     for clock in list(clocks.values())[1:]:
-        found = clock.support > 0
         both = {"point": clock.point, "reference": reference}
         drift = say(", drifting {drift:+.0f} millionths", drift=clock.drift * 1e6) if clock.drift else say("")
-        offset = say_many(
-            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshake seen at both.",
-            "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshakes seen at both.",
-            clock.support, offset=clock.offset, drift=drift, **both,
-        )  # fmt: skip
+        told = both | {"offset": clock.offset, "drift": drift}
+        if clock.basis == "carried":
+            offset = say_many(
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}, by the messages on {n} pair of a proxy's connections.",
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}, by the messages on {n} pairs of a proxy's connections.",
+                clock.support, **told,
+            )  # fmt: skip
+        else:
+            offset = say_many(
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshake seen at both.",
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshakes seen at both.",
+                clock.support, **told,
+            ) if clock.via is None else say_many(
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshake seen at {point} and {via}.",
+                "The clock at {point} is {offset:+.6f} s from the one at {reference}{drift}, by {n} handshakes seen at {point} and {via}.",
+                clock.support, via=clock.via, **told,
+            )  # fmt: skip
         moved = say("Its times are shown on that clock.") if clock.moves else say("")
         none = say("No handshake was seen at both {point} and {reference}: their clocks are taken to agree.", **both)
-        sentence = joined([offset, moved]) if found else none
+        sentence = joined([offset, moved]) if clock.known else none
         rows.append(
             {
-                "source": clock.point, "offset_seconds": clock.offset if found else None, "spread_seconds": clock.spread,
-                "support": clock.support, "basis": "identity" if found else "none", "sentence": sentence,
+                "source": clock.point, "offset_seconds": clock.offset if clock.known else None, "spread_seconds": clock.spread,
+                "support": clock.support, "basis": _BASES[clock.basis], "sentence": sentence,
             }
         )  # fmt: skip
     return schema.CLOCKS.of(rows)
