@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_WHERE = {
-    "analyze": "analyzer.pipeline",
-    "redact": "analyzer.pipeline",
-    "Diagnosis": "analyzer.result",
-    "Notice": "analyzer.errors",
-    "PcapreportError": "analyzer.errors",
-    "UnusableInput": "analyzer.errors",
-    "UsageError": "analyzer.errors",
+from analyzer.loading import on_use
+
+if TYPE_CHECKING:
+    from analyzer.errors import Notice as Notice
+    from analyzer.errors import PcapreportError as PcapreportError
+    from analyzer.errors import UnusableInput as UnusableInput
+    from analyzer.errors import UsageError as UsageError
+    from analyzer.pipeline import analyze as analyze
+    from analyzer.pipeline import redact as redact
+    from analyzer.result import Diagnosis as Diagnosis
+
+_HOMES = {
+    "Diagnosis": "result",
+    "Notice": "errors",
+    "PcapreportError": "errors",
+    "UnusableInput": "errors",
+    "UsageError": "errors",
+    "analyze": "pipeline",
+    "redact": "pipeline",
 }
 
-__all__ = [*_WHERE]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(_WHERE[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = list(_HOMES)
+__getattr__ = on_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted(_WHERE)
+    return sorted(_HOMES)

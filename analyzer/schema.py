@@ -10,6 +10,8 @@ Conventions
 - `client` is the initiator of this TCP connection, `server` the other end; `sender` is the end whose address a reset carries,
   `peer` the other one. Who really transmitted it is a finding (`reset_by`), never a column of facts.
 - Lengths come from the IP header, so captures cut by a snaplen stay right.
+
+pandas is imported where a table is made: pass 1 needs none, and runs while it is loaded.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from analyzer.language import N_
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIME = "datetime64[ns, UTC]"
 SENTENCE = "object"
@@ -111,10 +115,14 @@ class Table:
     @cached_property
     def dtypes(self) -> dict[str, Any]:
         """The columns' dtypes as objects: pandas takes long to read their names."""
+        import pandas as pd
+
         return {name: pd.api.types.pandas_dtype(c.dtype) for name, c in self.columns.items()}
 
     def empty(self) -> pd.DataFrame:
         """Return the table without rows, every column in its dtype."""
+        import pandas as pd
+
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in self.dtypes.items()})
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -122,6 +130,8 @@ class Table:
 
         Raises KeyError for a column that the table does not declare, TypeError or ValueError for values that do not fit.
         """
+        import pandas as pd
+
         unknown = [name for name in frame.columns if name not in self.columns]
         if unknown:
             raise KeyError(f"{self.name} has no column {', '.join(map(repr, unknown))}")
@@ -137,6 +147,8 @@ class Table:
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """Return the table with these rows, as `conform` does; values are taken as they are, whatever pandas would make of them."""
+        import pandas as pd
+
         return self.conform(pd.DataFrame(list(rows), dtype=object)) if rows else self.empty()
 
 

@@ -397,11 +397,11 @@ def test_an_interruption_leaves_no_half_written_file(here: Path) -> None:
 
 def test_an_internal_error_is_one_sentence(here: Path) -> None:
     arguments = ("analyze", "dump.pcap")
-    done = patched(here, "raise ZeroDivisionError('first\\nsecond')", "pipeline.first_look", *arguments)
+    done = patched(here, "raise ZeroDivisionError('first\\nsecond')", "pipeline.read_headers", *arguments)
     sentence = complaint(done, INTERNAL)
     assert sentence.startswith("internal error: ZeroDivisionError: first\\x0asecond. Please report it;")
     step = "os.environ['PCAPREPORT_TRACEBACK'] = '1'; raise ZeroDivisionError('first')"
-    assert b"Traceback" in patched(here, step, "pipeline.first_look", *arguments).stderr
+    assert b"Traceback" in patched(here, step, "pipeline.read_headers", *arguments).stderr
 
 
 # --- Consoles and pipes -------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ MODULES = {
 }
 SHELVES = {"capture", "logs", "causes"}
 STAGES = SHELVES | {"connections", "endings", "vantage", "dissection", "correlation", "diagnosis", "incidents"}
-GROUND = {"analyzer.schema", "analyzer.errors", "analyzer.compiled", "analyzer.language"}
+GROUND = {"analyzer.schema", "analyzer.errors", "analyzer.compiled", "analyzer.language", "analyzer.loading"}
 SPINE = STAGES | {"cli", "pipeline", "schema", "errors", "language", "result", "report"}
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios"}
 
@@ -182,6 +182,11 @@ def loaded_by(code: str) -> set[str]:
 
 def test_import_loads_nothing_heavy() -> None:
     assert loaded_by("import analyzer") == set()
+
+
+def test_pass_1_needs_no_pandas() -> None:
+    run = "from analyzer.pipeline import points_of, read_headers\n"
+    assert "pandas" not in loaded_by(run + "read_headers(points_of('captures/server_abort/client.pcap', None)[0])")
 
 
 def test_help_loads_nothing_heavy() -> None:

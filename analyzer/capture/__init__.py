@@ -5,8 +5,9 @@ Lives here: the public names, loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from analyzer.loading import on_use
 
 if TYPE_CHECKING:
     from analyzer.capture.ahead import read_all as read_all
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from analyzer.capture.files import find as find
     from analyzer.capture.overlaps import seams as seams
     from analyzer.capture.overlaps import seen_twice as seen_twice
-    from analyzer.capture.quality import Tally as Tally
     from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
     from analyzer.capture.reading import read as read
+    from analyzer.capture.tally import Tally as Tally
 
 _HOMES = {
     "CaptureFile": "files",
     "Chunk": "reading",
-    "Tally": "quality",
+    "Tally": "tally",
     "captures": "quality",
     "checksums": "behind",
     "chosen": "choosing",
@@ -44,9 +45,4 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = on_use(__name__, _HOMES)

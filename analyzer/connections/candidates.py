@@ -5,7 +5,10 @@ Lives here: `may_have_died`. Never here: the decision, which needs the packets, 
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A goodbye is short: PostgreSQL's Terminate and MySQL's COM_QUIT have 5 bytes, and 51 with a close_notify under TLS 1.3.
 GOODBYE = 64  # bytes

@@ -58,7 +58,7 @@ def start(point: str = "", *, first_connection: int = 1, stream_limit: int = lay
         Name of the capture point, as it stands in every table.
     first_connection : int
         Identity of the first connection. Identities count up from here: give each point the number after the last one's
-        (`first_connection + traffic.identities`), so that they are unique in the run.
+        (`first_connection + numbered(state)`), so that they are unique in the run.
     stream_limit : int
         Address pairs per file whose stream number is followed. Beyond it `stream` is null and a notice says so.
     """
@@ -95,6 +95,11 @@ def fold(state: State, segments: Array) -> None:
         When no file was begun.
     """
     _fold(state, segments, np.zeros(0, np.int64))
+
+
+def numbered(state: State) -> int:
+    """Return how many connections have an identity so far."""
+    return int(state.counts[layout.NUMBERED])
 
 
 def fold_streams(state: State, segments: Array) -> Array:

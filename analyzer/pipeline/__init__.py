@@ -2,6 +2,9 @@
 
 Lives here: the order of the stages and what passes between them; only this package imports stages.
 Never here: the stages' own work, printing, exit codes.
+
+Loading pandas and what judges takes as long as reading the headers of two million packets: `analyze` does both at once. So nothing
+that is imported here, nor what `headers` needs, imports pandas.
 """
 
 from __future__ import annotations
@@ -9,32 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from analyzer import correlation, diagnosis, incidents, schema, vantage
-from analyzer import logs as log_stage
-from analyzer.endings import renumber, settle
 from analyzer.errors import Notice
+from analyzer.loading import on_use
 from analyzer.pipeline.asked import (
     Paths,
     Progress,
     address_of,
     keylog_of,
-    not_asked,
-    only,
     open_given,
     points_of,
-    read_given,
     span_of,
     zone_of,
 )
-from analyzer.pipeline.joins import contradictions, packets_of, with_logs, with_next_log, with_words, words_of
-from analyzer.pipeline.knowledge import cause_pages, format_pages, log_words, versions
-from analyzer.pipeline.survey import all_endings, closer_look, first_look, on_one_clock
-from analyzer.pipeline.tables import stack
-from analyzer.result import Diagnosis
+from analyzer.pipeline.headers import read_headers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.pipeline.knowledge import cause_pages as cause_pages
+    from analyzer.pipeline.knowledge import format_pages as format_pages
+    from analyzer.result import Diagnosis
 
 __all__ = [
     "Paths",
@@ -47,6 +46,9 @@ __all__ = [
     "redact_frames",
     "reset_frames",
 ]
+
+
+__getattr__ = on_use(__name__, {"cause_pages": "knowledge", "format_pages": "knowledge"})
 
 
 def analyze(
@@ -97,8 +99,8 @@ def analyze(
     UsageError
         The request contradicts itself.
     """
-    beside = ThreadPoolExecutor(1)  # to ask tshark for its version takes a while
-    ran_on = beside.submit(versions, dissect)
+    beside = ThreadPoolExecutor(1)
+    ran_on = beside.submit(_loaded, dissect)
     beside.shutdown(wait=False)
     span = span_of(around, since, until)
     points, left_out = points_of(captures, at, span)
@@ -106,11 +108,40 @@ def analyze(
     ip = None if host is None else address_of(host)
     keylog = None if tls_keylog is None else keylog_of(tls_keylog)
     tables, opened = open_given(logs)
+    headers = read_headers(points, progress, threads=threads)
 
-    surveyed, found = first_look(points, progress, threads=threads)
-    lines, log_notices, log_sources = read_given(tables, opened, zone, surveyed.captures)
+    import pandas as pd
+
+    from analyzer.pipeline.stages import (
+        Diagnosis,
+        all_endings,
+        cause_pages,
+        closer_look,
+        contradictions,
+        correlation,
+        diagnosis,
+        incidents,
+        not_asked,
+        on_one_clock,
+        only,
+        packets_of,
+        read_given,
+        renumber,
+        schema,
+        settle,
+        stack,
+        surveyed,
+        vantage,
+        with_logs,
+        with_next_log,
+        with_words,
+        words_of,
+    )
+
+    first, found = surveyed(headers)
+    lines, log_notices, log_sources = read_given(tables, opened, zone, first.captures)
     named = correlation.named_ends(lines)
-    survey, clocks = on_one_clock(closer_look(surveyed, found, points, named, progress, threads=threads))
+    survey, clocks = on_one_clock(closer_look(first, found, points, named, progress, threads=threads))
     everything, undecided = all_endings(survey)
     asked = only(everything, span, ip, port)
 
@@ -183,6 +214,13 @@ def analyze(
     )
 
 
+def _loaded(dissect: bool) -> dict[str, Any]:
+    """Load what follows pass 1; return the versions of what the result depends on: tshark takes a while to tell its own."""
+    from analyzer.pipeline.stages import versions
+
+    return versions(dissect)
+
+
 def redact(diagnosis: Diagnosis, key: bytes | None = None) -> Diagnosis:
     """Return the same result for showing to others: pseudonyms for addresses and names, no payload, no free text of logs.
 
@@ -190,6 +228,7 @@ def redact(diagnosis: Diagnosis, key: bytes | None = None) -> Diagnosis:
     Raises UsageError for a key of less than 16 bytes.
     """
     from analyzer import redaction
+    from analyzer.pipeline.knowledge import log_words
 
     redacted: Diagnosis = redaction.redact(diagnosis, log_words(), key)
     return redacted
@@ -206,6 +245,8 @@ def reset_frames(
     captures: Paths = (), *, at: Mapping[str, Paths] | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return RESET_FRAMES: every frame with the RST flag, as `tshark -Y tcp.flags.reset==1` lists them. Pass 1 only."""
+    from analyzer.pipeline.survey import first_look
+
     points, _ = points_of(captures, at)
     return first_look(points, progress, closer=False)[0].reset_frames
 
@@ -214,5 +255,7 @@ def recognised(
     files: Sequence[str], log_timezone: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Notice]]:
     """Return LOG_LINES of these logs, without any capture, LOG_SOURCES, and notices."""
+    from analyzer.logs import read_sources
+
     zone = None if log_timezone is None else zone_of(log_timezone)
-    return log_stage.read_sources(open_given(list(files))[1], timezone=zone, year=None)
+    return read_sources(open_given(list(files))[1], timezone=zone, year=None)

@@ -1,6 +1,6 @@
 """What was asked for, in the program's own terms: points, moments, addresses, zones, logs.
 
-Lives here: reading a caller's arguments, and refusing what contradicts itself. Never here: analysis.
+Lives here: reading a caller's arguments, and refusing what contradicts itself. Never here: what was given (given), analysis.
 """
 
 from __future__ import annotations
@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import pandas as pd
-
-from analyzer import capture, logs, schema
+from analyzer import capture, logs
 from analyzer.errors import Notice, UsageError
-from analyzer.language import say
-from analyzer.pipeline.tables import stack
 from analyzer.schema import NO_TIME
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYLOG_AT_MOST = 64 * 1024 * 1024  # bytes of TLS secrets: some 200,000 connections
 
@@ -29,12 +28,12 @@ Progress = Callable[[str, int, int], None]  # what is being done, bytes done, by
 
 POINT = "capture"  # the name of the only capture point when it was given none
 SIDES = ("client", "server")  # whose log it is, where no address is given
-AROUND = pd.Timedelta(minutes=5)  # on each side of --around
+AROUND = timedelta(minutes=5)  # on each side of --around
 # Files are read that far before and behind what is asked for: how a connection came to its end, and what followed.
-LEAD, TRAIL = pd.Timedelta(minutes=15), pd.Timedelta(minutes=5)
+LEAD, TRAIL = timedelta(minutes=15), timedelta(minutes=5)
 FOREVER = 2**63 - 1  # ns since 1970
 
-Span = tuple[pd.Timestamp | None, pd.Timestamp | None]  # the time that was asked for; None: open
+Span = tuple["pd.Timestamp | None", "pd.Timestamp | None"]  # the time that was asked for; None: open
 
 
 def points_of(
@@ -70,6 +69,8 @@ def points_of(
 
 def moment_of(text: str | pd.Timestamp) -> pd.Timestamp:
     """Return a time in UTC; without a zone it is read as UTC. Raises UsageError for what is no time."""
+    import pandas as pd
+
     try:
         moment = pd.Timestamp(text)
     except ValueError as error:
@@ -133,43 +134,19 @@ def zone_of(name: str) -> tzinfo:
     return timezone(offset)
 
 
-def only(endings: pd.DataFrame, span: Span, host: str | None, port: int | None) -> pd.DataFrame:
-    """Return the endings that were asked for."""
-    keep = pd.Series(True, index=endings.index)
-    begin, end = span
-    if begin is not None:
-        keep &= endings["time"] >= begin
-    if end is not None:
-        keep &= endings["time"] <= end
-    if host is not None:
-        keep &= (endings["client_ip"] == host) | (endings["server_ip"] == host)
-    if port is not None:
-        keep &= (endings["client_port"] == port) | (endings["server_port"] == port)
-    return endings[keep].reset_index(drop=True)
-
-
-def not_asked(everything: pd.DataFrame, judged: pd.DataFrame) -> list[Notice]:
-    """Return the notice about endings that were left out because others were asked for."""
-    dead = everything["kind"].isin(["reset", "silence"])  # what the others are is not known yet
-    total = int(dead.sum())
-    count = total - int(judged["kind"].isin(["reset", "silence"]).sum())
-    if not count:
-        return []
-    sentence = say(
-        "Of {all:,} connections that ended badly, {n:,} are outside what was asked for (time, host, port).",
-        all=total,
-        n=count,
-    )
-    return [Notice("info" if count < total else "warning", "", "", sentence)]
-
-
 def open_given(given: Any) -> tuple[list[pd.DataFrame], list[logs.LogSource]]:
     """Return the logs that are tables, and the opened files: a missing one is told before the captures are read."""
-    items = [given] if isinstance(given, str | os.PathLike | pd.DataFrame) else list(given)
-    tables = [item for item in items if isinstance(item, pd.DataFrame)]
-    told = [log_asked(item) for item in items if not isinstance(item, pd.DataFrame)]
+    items = [given] if isinstance(given, str | os.PathLike) or _is_table(given) else list(given)
+    tables = [item for item in items if _is_table(item)]
+    told = [log_asked(item) for item in items if not _is_table(item)]
+    if not told:
+        return tables, []
     hosts, zones = [host for _, host, _ in told], [zone for _, _, zone in told]
     return tables, logs.open_logs([path for path, _, _ in told], hosts=hosts, zones=zones)
+
+
+def _is_table(given: Any) -> bool:
+    return hasattr(given, "columns")  # known without pandas, which may not be loaded yet
 
 
 def log_asked(item: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None, tzinfo | None]:
@@ -200,27 +177,3 @@ def _is_address(text: str) -> bool:
     except UsageError:
         return False
     return True
-
-
-def read_given(
-    tables: Sequence[pd.DataFrame], opened: Sequence[logs.LogSource], zone: tzinfo | None, captures: pd.DataFrame
-) -> tuple[pd.DataFrame, list[Notice], list[dict[str, Any]]]:
-    """Return LOG_LINES, notices, and one record per source for the document."""
-    first = captures["first"].min()
-    found = [logs.from_frame(table, timezone=zone) for table in tables]
-    if opened:
-        found.append(logs.read_logs(opened, timezone=zone, year=None if pd.isna(first) else int(first.year)))
-    lines = stack(schema.LOG_LINES, [lines for lines, _ in found])
-    notices = [notice for _, some in found for notice in some]
-    counts = lines.groupby("source", sort=False).agg(
-        lines=("line", "size"), first=("written", "min"), last=("written", "max")
-    )
-    sources = [
-        {
-            "source": str(s),
-            "recognised": int(row["lines"]),
-            "formats": sorted(set(lines.loc[lines["source"] == s, "format"])),
-        }
-        for s, row in counts.iterrows()
-    ]
-    return lines, notices, sources

@@ -1,6 +1,6 @@
-"""Pass 1 and pass 2 over every capture point, all times on one clock, and what ended badly.
+"""What pass 1 found as tables, pass 2 over every capture point, all times on one clock, and what ended badly.
 
-Lives here: driving capture, connections, vantage and endings over files. Never here: logs, judgement.
+Lives here: driving capture, connections, vantage and endings over files. Never here: pass 1 (headers), logs, judgement.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from functools import partial
 import pandas as pd
 
 from analyzer import capture, connections, schema, vantage
-from analyzer.compiled import at_hand
-from analyzer.connections.kernels import fold_segments
 from analyzer.endings import across
 from analyzer.endings import endings as find_endings
 from analyzer.errors import Notice, UsageError
 from analyzer.language import joined, say
 from analyzer.pipeline.asked import Progress
+from analyzer.pipeline.headers import Headers, Told, bytes_of, read_headers
 from analyzer.pipeline.tables import stack
 
 # What resets carry and each side says first is kept from pass 2: a compressed file can only be read forward, and slowly.
@@ -45,18 +44,6 @@ class Survey:
     notices: tuple[Notice, ...]
 
 
-class _Told:
-    """The progress of reading, in bytes of files."""
-
-    def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
-        self.progress, self.total, self.done = progress, total, done
-
-    def add(self, what: str, size: int) -> None:
-        self.done += size
-        if self.progress:
-            self.progress(what, self.done, self.total)
-
-
 def first_look(
     points: Mapping[str, Sequence[capture.CaptureFile]],
     progress: Progress | None = None,
@@ -64,26 +51,29 @@ def first_look(
     threads: int | None = None,
     closer: bool = True,
 ) -> tuple[Survey, list[connections.Traffic]]:
-    """Read every header of each point's captures; return the survey, its PACKETS still empty, and what `closer_look` needs.
+    """Return what pass 1 says (see `read_headers`): the survey, its PACKETS still empty, and what `closer_look` needs."""
+    return surveyed(read_headers(points, progress, threads=threads, closer=closer))
 
-    `threads` of them read and decode, by default one for each processor; the result does not depend on how many. Without `closer`
-    nothing follows, and the progress ends here.
-    """
-    threads = threads or os.cpu_count() or 1
-    told = _Told(progress, (1 + closer) * _bytes(points))
-    if not at_hand(fold_segments):
-        told.add("compiling for this machine, the first time only", 0)
+
+def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traffic]]:
+    """Return what was read as tables, PACKETS still empty, and what `closer_look` needs."""
     found: list[connections.Traffic] = []
     tables = []
     notices: list[Notice] = []
-    next_connection = 1
-    for point, files in points.items():
-        traffic, table, said = _pass_1(point, files, next_connection, threads, told)
-        notices.extend(said)
-        next_connection += traffic.identities
+    for read in headers:
+        table = capture.captures(read.tallies)
+        notices += [*read.notices, *_nothing(read.point, table)]
+        twice = capture.seen_twice(read.files, table)
+        if twice is not None:
+            a, b = (f.given for f in twice)
+            raise UsageError(
+                f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
+                f"Name each, for example --at client={a} --at server={b}."
+            )
+        traffic = connections.close(read.state, table)
+        notices += [*capture.seams(table), *traffic.notices]
         tables.append(table)
         found.append(traffic)
-        notices.extend(traffic.notices)
     survey = Survey(
         captures=stack(schema.CAPTURES, tables),
         coverage=stack(schema.COVERAGE, [t.coverage for t in found]),
@@ -93,7 +83,7 @@ def first_look(
         traffic=stack(schema.TRAFFIC, [t.traffic for t in found]),
         reset_frames=stack(schema.RESET_FRAMES, [t.reset_frames for t in found]),
         packets=schema.PACKETS.empty(),
-        files={f.name: f for files in points.values() for f in files},
+        files={f.name: f for read in headers for f in read.files},
         openings={},
         carried=schema.CARRIED.empty(),
         notices=tuple(notices),
@@ -112,7 +102,7 @@ def closer_look(
 ) -> Survey:
     """Return the survey with PACKETS: those of the connections that ended badly or may have, and of those whose ends are `named` in a log."""
     threads = threads or os.cpu_count() or 1
-    told = _Told(progress, 2 * _bytes(points), _bytes(points))
+    told = Told(progress, 2 * bytes_of(points), bytes_of(points))
     notices = list(survey.notices)
     openings: dict[tuple[str, int], bytes] = {}
     packets = []
@@ -123,45 +113,11 @@ def closer_look(
     return replace(survey, packets=stack(schema.PACKETS, packets), openings=openings, notices=tuple(notices))
 
 
-def _bytes(points: Mapping[str, Sequence[capture.CaptureFile]]) -> int:
-    return sum(f.bytes for files in points.values() for f in files)
-
-
-def _pass_1(
-    point: str, files: Sequence[capture.CaptureFile], next_connection: int, threads: int, told: _Told
-) -> tuple[connections.Traffic, pd.DataFrame, list[Notice]]:
-    """Read every header of one capture point; return its traffic, its CAPTURES and notices."""
-    state = connections.start(point, first_connection=next_connection)
-    tallies: list[capture.Tally] = []
-    notices: list[Notice] = []
-    for number, chunk in capture.read_all(list(enumerate(files)), threads=threads):
-        if number == len(tallies):
-            if number:
-                told.add("reading", files[number - 1].bytes)
-            tallies.append(capture.Tally(point, number, files[number]))
-            connections.begin_file(state, number, files[number].name)
-        connections.fold(state, chunk.segments)
-        tallies[-1].add(chunk)
-        notices.extend(chunk.notices)
-    told.add("reading", files[-1].bytes)
-    table = capture.captures(tallies)
-    notices.extend(_nothing(point, table))
-    twice = capture.seen_twice(files, table)
-    if twice is not None:
-        a, b = (f.given for f in twice)
-        raise UsageError(
-            f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
-            f"Name each, for example --at client={a} --at server={b}."
-        )
-    notices.extend(capture.seams(table))
-    return connections.close(state, table), table, notices
-
-
 def _pass_2(
     files: Sequence[capture.CaptureFile],
     wanted: connections.Wanted,
     threads: int,
-    told: _Told,
+    told: Told,
     openings: dict[tuple[str, int], bytes],
 ) -> pd.DataFrame:
     """Read the wanted packets of one capture point; return PACKETS, and add what some of them begin with to `openings`."""
