@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrHopByHop
 
 from analyzer import capture
-from analyzer.capture import links, pcap, pcapng, walking
+from analyzer.capture import links, pcap, pcapng, reading, walking
 from analyzer.capture.streams import Stream
 from analyzer.errors import Notice
 
@@ -172,6 +172,31 @@ def test_a_cut_file_gives_a_prefix_and_says_where(tmp_path: Path, name: str) -> 
         known["silent"] += not notices
     assert known["silent"] >= 4  # cut between two records: nothing to say
     assert known["cut"] > 1000
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_pieces_between_marks_are_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whatever the file says of later packets at its beginning, a piece that is read alone knows, also of a file that is damaged or cut."""
+    monkeypatch.setattr(reading, "PIECE_BYTES", 600)
+    path = tmp_path / "a.cap"
+
+    @RELAXED
+    @given(st.integers(1, 1500), st.none() | st.tuples(st.integers(30, len(FILES[name]) - 1), st.integers(0, 255)))
+    def same(chunk_bytes: int, damage: tuple[int, int] | None) -> None:
+        data = bytearray(FILES[name])
+        if damage:
+            data[damage[0] :] = bytes([damage[1]]) * 40
+        path.write_bytes(bytes(data))
+        file = build.found(path)
+        chunks = list(capture.read(file, chunk_bytes=chunk_bytes))
+        marks = [chunk.mark for chunk in chunks if chunk.mark]
+        assert damage or marks
+        assert [mark.position for mark in marks] == sorted({mark.position for mark in marks})
+        pieces = capture.read_all([(3, file)], threads=2, marks={3: marks})
+        again = np.concatenate([chunk.segments for _, chunk in pieces])
+        assert again.tolist() == np.concatenate([chunk.segments for chunk in chunks]).tolist()
+
+    same()
 
 
 def read_bounded(data: bytes, chunk_bytes: int = 300) -> tuple[int, int]:

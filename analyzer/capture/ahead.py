@@ -9,12 +9,15 @@ The kernels and the decompressors hold no lock, so that threads suffice; the int
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Condition
+from types import MappingProxyType
 
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.reading import Chunk, Keep, read
+from analyzer.capture.walking import Mark
 
 # Decoded bytes that may wait, of all files: most of what a file of 200 MB decodes to. The file in turn may always have AT_HAND chunks.
 WAITING = 64 * 2**20
@@ -70,7 +73,11 @@ class _Waiting:
 
 
 def read_all(
-    files: Sequence[tuple[int, CaptureFile]], *, threads: int = 1, keep: Keep | None = None
+    files: Sequence[tuple[int, CaptureFile]],
+    *,
+    threads: int = 1,
+    keep: Keep | None = None,
+    marks: Mapping[int, Sequence[Mark]] = MappingProxyType({}),
 ) -> Iterator[tuple[int, Chunk]]:
     """Yield the chunks of all files, each with its file's number: one file after the other, in the order given.
 
@@ -81,6 +88,8 @@ def read_all(
         Threads that read and decode beside the caller's; with 1 the caller's own does it.
     keep : function of segments, optional
         As `read` has it; called in the threads that read.
+    marks : mapping of file number to marks
+        Of an earlier reading: the pieces between them are read side by side.
 
     Raises
     ------
@@ -91,11 +100,17 @@ def read_all(
         for number, file in files:
             yield from ((number, chunk) for chunk in read(file, keep=keep))
         return
-    waiting = _Waiting(len(files))
+    pieces = [
+        (number, file, begin, end)
+        for number, file in files
+        for begin, end in pairwise((None, *marks.get(number, ()), None))
+    ]
+    waiting = _Waiting(len(pieces))
 
     def produce(place: int) -> None:
+        _, file, begin, end = pieces[place]
         try:
-            for chunk in read(files[place][1], keep=keep):
+            for chunk in read(file, keep=keep, begin=begin, end=end):
                 waiting.put(place, chunk)
             waiting.put(place, None)
         except _Stopped:
@@ -105,9 +120,9 @@ def read_all(
 
     with ThreadPoolExecutor(threads, "read") as pool:
         try:
-            for place in range(len(files)):  # files begin in this order, so the one in turn is always under way
+            for place in range(len(pieces)):  # they begin in this order, so the one in turn is always under way
                 pool.submit(produce, place)
-            for place, (number, _) in enumerate(files):
+            for place, (number, *_) in enumerate(pieces):
                 while (chunk := waiting.take(place)) is not None:
                     if isinstance(chunk, BaseException):
                         raise chunk

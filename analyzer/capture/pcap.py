@@ -6,6 +6,7 @@ Never here: pcapng, packet headers, files.
 
 from __future__ import annotations
 
+import copy
 import struct
 from typing import Any
 
@@ -125,6 +126,10 @@ class Pcap:
         if state == TOO_LONG:
             damage = Damage(position, f"claims more than the {largest_frame(link):,} bytes that a packet can have")
         return Step(self._records[:found], position, damage, others, more=found == len(self._records))
+
+    def fork(self) -> Pcap:
+        """Return another that knows the same; see `records.Parser`."""
+        return copy.deepcopy(self, {id(self._records): np.zeros(BATCH, RECORD)})
 
     def _begin(self, header: bytes) -> str | None:
         """Read the file's header; return what is wrong with it, or None."""

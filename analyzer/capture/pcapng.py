@@ -8,6 +8,7 @@ Section numbers in comments are those of the draft. Which blocks are frames is W
 
 from __future__ import annotations
 
+import copy
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -269,6 +270,10 @@ class Pcapng:
         stop = Damage(position, DAMAGE[state]) if state in DAMAGE else None
         more = stop is None and (state == DESCRIPTION or found == len(self._records))
         return Step(self._records[:found], position, stop, tuple(others), more)
+
+    def fork(self) -> Pcapng:
+        """Return another that knows the same; see `records.Parser`."""
+        return copy.deepcopy(self, {id(self._records): np.zeros(BATCH, RECORD)})
 
     def _describe(self, data: Bytes, position: int) -> tuple[int, str | None]:
         """Read a block that describes later ones; return its size (0: not all of it is there) and what is wrong with it."""

@@ -16,11 +16,14 @@ from analyzer.capture.behind import Behind, behind
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.records import Counts, Parser, Rows
 from analyzer.capture.streams import Stream
-from analyzer.capture.walking import CHUNK_BYTES, parser_of, stretches
+from analyzer.capture.walking import CHUNK_BYTES, Mark, parser_of, stretches
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import NO_TIME, SEGMENT
 
+PIECE_BYTES = (
+    32 * 2**20
+)  # between two marks: a fifth of a second's work, and a tenth of what a ring's files usually have
 Keep = Callable[[Rows], Counts]  # SEGMENT rows -> numbers of those to keep, ascending
 
 
@@ -44,6 +47,7 @@ class Chunk:
     directions   some frame said whether it came in or went out
     notices      new in this chunk
     behind       the bytes of the segments, where those worth them were chosen
+    mark         where the chunk ends, if a plain file's next piece begins there
     """
 
     segments: Rows
@@ -63,6 +67,7 @@ class Chunk:
     directions: bool
     notices: tuple[Notice, ...]
     behind: Behind | None = None
+    mark: Mark | None = None
 
     @property
     def size(self) -> int:
@@ -70,7 +75,14 @@ class Chunk:
         return self.segments.nbytes + (0 if self.behind is None else self.behind.data.nbytes)
 
 
-def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep: Keep | None = None) -> Iterator[Chunk]:
+def read(
+    file: CaptureFile,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    keep: Keep | None = None,
+    begin: Mark | None = None,
+    end: Mark | None = None,
+) -> Iterator[Chunk]:
     """Read a capture file.
 
     Parameters
@@ -82,6 +94,9 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep: Keep | None
     keep : function of segments, optional
         Returns the numbers of the rows that are worth a closer look: a chunk then has only these, with the bytes behind them for
         `checksums` and `clips`. Its counts are still those of all.
+
+    begin, end : Mark, optional
+        Read only what lies between these marks of an earlier reading.
 
     Yields
     ------
@@ -97,8 +112,9 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep: Keep | None
     warned = False
     last: Chunk | None = None
     with Stream(file.path) as stream:
-        parser = parser_of(file.format)
-        for stretch in stretches(stream, parser, file.name, chunk_bytes):
+        parser = begin.parser.fork() if begin else parser_of(file.format)
+        marked = begin.position if begin else 0
+        for stretch in stretches(stream, parser, file.name, chunk_bytes, begin=begin, end=end):
             records = stretch.step.records
             notices = [stretch.notice] if stretch.notice else []
             if not len(records) and not notices:
@@ -114,6 +130,10 @@ def read(file: CaptureFile, *, chunk_bytes: int = CHUNK_BYTES, keep: Keep | None
             if keep is not None:
                 rows = last.segments[keep(last.segments)]
                 last = replace(last, segments=rows, behind=behind(stretch.data, stretch.base, rows))
+            place = stretch.base + stretch.step.position
+            if place - marked >= PIECE_BYTES and not stream.compression:
+                last = replace(last, mark=Mark(place, stretch.frame + len(records), parser.fork()))
+                marked = place
             yield last
     if not last or last.drops != parser.drops:  # statistics come after the last packet
         nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]

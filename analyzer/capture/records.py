@@ -93,3 +93,6 @@ class Parser(Protocol):
 
     def step(self, data: Bytes, position: int) -> Step:
         """Take complete records from `data` (read-only), starting at `position`."""
+
+    def fork(self) -> Parser:
+        """Return another that knows the same, to go on from here once more."""

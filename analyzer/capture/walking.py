@@ -30,6 +30,20 @@ def parser_of(format: str) -> Parser:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place between two records of a plain file, from which it can be read without what precedes it.
+
+    position  byte of the file
+    frame     frame number of the record that begins there
+    parser    knows what the records before said of later ones; `fork` it
+    """
+
+    position: int
+    frame: int
+    parser: Parser
+
+
+@dataclass(frozen=True)
 class Stretch:
     """Records of a file with the bytes behind them, both valid until the next one; at the end, what ended it.
 
@@ -46,17 +60,31 @@ class Stretch:
     notice: Notice | None = None
 
 
-def stretches(stream: Stream, parser: Parser, name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Stretch]:
-    """Walk a file's records; a stretch may hold no records, and the last one says how the file ended."""
+def stretches(
+    stream: Stream,
+    parser: Parser,
+    name: str,
+    chunk_bytes: int = CHUNK_BYTES,
+    *,
+    begin: Mark | None = None,
+    end: Mark | None = None,
+) -> Iterator[Stretch]:
+    """Walk a file's records; a stretch may hold no records, and the last one says how the file ended.
+
+    Of a plain file, the piece between two marks can be walked; the parser is a fork of the first one's.
+    """
     buffer = np.empty(max(chunk_bytes, 64), np.uint8)
-    base = position = filled = 0
-    frame = 1
+    base, frame = (begin.position, begin.frame) if begin else (0, 1)
+    if begin:
+        stream.bytes.seek(base)
+    position = filled = 0
     lost: OSError | None = None
     ended = False
     while True:
         while filled < len(buffer) and not ended:
+            room = buffer[filled : end.position - base if end else None]
             try:
-                count = stream.read_into(buffer[filled:].data)
+                count = stream.read_into(room.data) if len(room) else 0
             except OSError as error:
                 lost, count = error, 0
             ended = count == 0
