@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.reading import Chunk
+from analyzer.capture.walking import Mark
 
 
 class Tally:
-    """The counts of one file. Every chunk of it is added once, in any order of files but in file order within one."""
+    """The counts of one file, and where its pieces begin. Every chunk of it is added once, in any order of files but in file order within one."""
 
     def __init__(self, point: str, number: int, file: CaptureFile) -> None:
         self.point = point
@@ -25,6 +26,7 @@ class Tally:
         self.drops: int | None = None
         self.directions = False
         self.tunnels = 0
+        self.marks: list[Mark] = []
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk in."""
@@ -41,3 +43,5 @@ class Tally:
         self.link_types, self.snaplen, self.drops = chunk.link_types, chunk.snaplen, chunk.drops
         self.directions = self.directions or chunk.directions
         self.tunnels |= chunk.tunnels
+        if chunk.mark:
+            self.marks.append(chunk.mark)

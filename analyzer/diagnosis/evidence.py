@@ -20,7 +20,7 @@ from analyzer.diagnosis.hypothesis import Hypothesis
 from analyzer.language import Sentence, say
 
 # Of endings that are alike, this many have their evidence in full.
-IN_FULL = 50
+IN_FULL = 30
 # … and the rest this many signs.
 STRONGEST = 2
 

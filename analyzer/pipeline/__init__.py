@@ -141,7 +141,7 @@ def analyze(
     first, found = surveyed(headers)
     lines, log_notices, log_sources = read_given(tables, opened, zone, first.captures)
     named = correlation.named_ends(lines)
-    survey, clocks = on_one_clock(closer_look(first, found, points, named, progress, threads=threads))
+    survey, clocks = on_one_clock(closer_look(first, found, headers, named, progress, threads=threads))
     everything, undecided = all_endings(survey)
     asked = only(everything, span, ip, port)
 

@@ -94,7 +94,7 @@ def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traff
 def closer_look(
     survey: Survey,
     found: Sequence[connections.Traffic],
-    points: Mapping[str, Sequence[capture.CaptureFile]],
+    headers: Sequence[Headers],
     named: Set[tuple[str, int]],
     progress: Progress | None = None,
     *,
@@ -102,19 +102,20 @@ def closer_look(
 ) -> Survey:
     """Return the survey with PACKETS: those of the connections that ended badly or may have, and of those whose ends are `named` in a log."""
     threads = threads or os.cpu_count() or 1
-    told = Told(progress, 2 * bytes_of(points), bytes_of(points))
+    size = bytes_of({read.point: read.files for read in headers})
+    told = Told(progress, 2 * size, size)
     notices = list(survey.notices)
     openings: dict[tuple[str, int], bytes] = {}
     packets = []
-    for traffic in found:
+    for traffic, read in zip(found, headers, strict=True):
         wanted = connections.wanted(traffic, named=named)
         notices.extend(wanted.notices)
-        packets.append(_pass_2(points[traffic.point], wanted, threads, told, openings))
+        packets.append(_pass_2(read, wanted, threads, told, openings))
     return replace(survey, packets=stack(schema.PACKETS, packets), openings=openings, notices=tuple(notices))
 
 
 def _pass_2(
-    files: Sequence[capture.CaptureFile],
+    read: Headers,
     wanted: connections.Wanted,
     threads: int,
     told: Told,
@@ -122,10 +123,13 @@ def _pass_2(
 ) -> pd.DataFrame:
     """Read the wanted packets of one capture point; return PACKETS, and add what some of them begin with to `openings`."""
     kept = []
+    files = read.files
     chosen = [(number, file) for number, file in enumerate(files) if number in wanted.files]
     told.add("looking closer", sum(file.bytes for number, file in enumerate(files) if number not in wanted.files))
     last = None
-    for number, chunk in capture.read_all(chosen, threads=threads, keep=partial(connections.among, wanted)):
+    marks = {tally.number: tally.marks for tally in read.tallies}
+    keep = partial(connections.among, wanted)
+    for number, chunk in capture.read_all(chosen, threads=threads, keep=keep, marks=marks):
         if last is not None and number != last:
             told.add("looking closer", files[last].bytes)
         last = number
