@@ -151,7 +151,10 @@ def test_standard_input(
 
 PROGRAM = """
 import sys, analyzer
+from analyzer.capture import reading
 paths, threads = sys.argv[2:], int(sys.argv[1])
+if threads > 1:  # small files in many chunks and pieces
+    reading.PIECE_BYTES, reading.read.__kwdefaults__["chunk_bytes"] = 3000, 1000
 logs = [p for p in paths if p.endswith('.log')]
 d = analyzer.analyze([p for p in paths if p not in logs], logs, threads=threads, dissect=False)
 sys.stdout.write(d.to_json())
@@ -159,7 +162,7 @@ sys.stdout.write(d.to_json())
 
 
 def test_the_same_bytes_again_and_with_any_number_of_threads(tmp_path: Path) -> None:
-    """Each in a process of its own, whose hashes of strings differ."""
+    """Each in a process of its own, whose hashes of strings differ; the threads share the files' pieces, too."""
     folder = CORPUS / "postgres_client_abort"
     for i, piece in enumerate(rotated((folder / "server.pcap").read_bytes(), 5)):
         (tmp_path / f"{i}.pcap").write_bytes(gzip.compress(piece, mtime=0) if i % 2 else piece)
