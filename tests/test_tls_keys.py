@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import struct
 import subprocess
@@ -14,9 +15,12 @@ from test_dissection import DONE, SSL_REQUEST, STARTUP, WELCOME, Talk, error, ex
 from typer.testing import CliRunner
 
 import analyzer
+from analyzer.capture import find, tls_secrets
+from analyzer.capture.records import SECRETS_AT_MOST
 from analyzer.cli import app
 from analyzer.dissection import dissect
 from analyzer.errors import UsageError
+from analyzer.pipeline.survey import first_look
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 Said = Sequence[tuple[str, bytes]]
@@ -132,15 +136,21 @@ def test_a_goodbye_under_tls(certificate: Path, tshark: str, tmp_path: Path) -> 
     assert (found["sqlstate"], found["server_goodbye"], found["encrypted"]) == ("57P01", "terminated", False)
 
 
-def test_a_whole_analysis_reads_them(certificate: Path, tshark: str, tmp_path: Path) -> None:
-    """From the file to the finding's facts, as the command does it."""
-    keys, dump = tmp_path / "keys.log", tmp_path / "dump.pcap"
+def sealed_dump(certificate: Path, folder: Path, name: str = "dump") -> tuple[Path, Path]:
+    """The secrets of a conversation under TLS that was cut off in a transaction, and its capture."""
+    keys, dump = folder / f"{name}.log", folder / f"{name}.pcap"
     talk = Talk(under_tls(BEGUN, certificate, keys, ssl.TLSVersion.TLSv1_3, before=[("C", SSL_REQUEST), ("S", b"S")]))
     _, _, frames = tables(talk)
     with open(dump, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 101))
         for (_, number), (content, length) in frames.items():
             file.write(struct.pack("<IIII", number, 0, len(content), length) + content)
+    return keys, dump
+
+
+def test_a_whole_analysis_reads_them(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    """From the file to the finding's facts, as the command does it."""
+    keys, dump = sealed_dump(certificate, tmp_path)
     (before,) = analyzer.analyze(dump).document["resets"]
     (item,) = analyzer.analyze(dump, tls_keylog=keys).document["resets"]
     assert (before["facts"]["encrypted"], "transaction_open" in before["facts"]) == (True, False)
@@ -179,3 +189,91 @@ def test_a_sealed_alert_of_tls_1_3_is_probable(
         facts(Talk(under_tls(longer, certificate, keys, version), port=443), tshark, None)["last_client_words"]
         == "TLS ApplicationData"
     )
+
+
+def injected(dump: Path, keys: Path) -> Path:
+    """The capture as `editcap --inject-secrets` saves it."""
+    target = dump.with_suffix(".pcapng")
+    subprocess.run(["editcap", "--inject-secrets", f"tls,{keys}", dump, target], check=True, capture_output=True)
+    return target
+
+
+def transactions(d: analyzer.Diagnosis) -> list[bool | None]:
+    return [item["facts"].get("transaction_open") for item in d.document["resets"]]
+
+
+def test_secrets_in_the_capture_are_used_as_wireshark_does(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    """What editcap injected opens what the same secrets in a file open; it is in no form of the result; who gives it away is told."""
+    keys, dump = sealed_dump(certificate, tmp_path)
+    saved = injected(dump, keys)
+    d = analyzer.analyze(saved)
+    assert transactions(d) == [True]
+    fields = ["-Y", "pgsql.type", "-T", "fields", "-e", "frame.number"]
+    seen = subprocess.run([tshark, "-r", saved, *fields], check=True, capture_output=True)
+    words = d.packets.dropna(subset="words")
+    opened = set(words.loc[words["words"].str.contains("Query"), "frame"])
+    assert opened and opened <= {int(n) for n in seen.stdout.split()}
+    (notice,) = (n for n in d.notices if "TLS secrets" in n.sentence)
+    assert (notice.level, notice.source) == ("info", saved.name)
+    assert "editcap --discard-all-secrets" in notice.sentence
+    secrets = {word for line in keys.read_text().splitlines() if line[0] != "#" for word in line.split()[1:]}
+    for shown in (d, analyzer.redact(d)):
+        told = [shown.to_json(), shown.to_html(), shown.to_csv(), shown.to_markdown(), repr(vars(shown))]
+        assert not [secret for secret in secrets for text in told if secret in text]
+    clean = tmp_path / "clean.pcapng"
+    subprocess.run(["editcap", "-T", "rawip", "--discard-all-secrets", saved, clean], check=True, capture_output=True)
+    without = analyzer.analyze(clean)
+    assert transactions(without) == [None]
+    assert not [n for n in without.notices if "TLS secrets" in n.sentence]
+
+
+def test_each_file_and_section_has_its_secrets_and_the_user_may_add_some(certificate: Path, tshark: str, tmp_path: Path) -> None:  # fmt: skip
+    """Two sections in one file, the second one's secrets behind its packets; compressed, with the other conversation's keys in a file."""
+    (keys, dump), (others, more) = (sealed_dump(certificate, tmp_path, name) for name in ("one", "two"))
+    one, two = injected(dump, keys).read_bytes(), injected(more, others).read_bytes()
+    both = tmp_path / "both.pcapng.gz"
+    both.write_bytes(gzip.compress(one + two))
+    notices = [n.sentence for n in analyzer.analyze(both).notices if "TLS secrets" in n.sentence]
+    assert len(notices) == 1
+    (survey, _) = first_look({"p": list(find([str(both)])[0])})
+    (spans,) = survey.secrets.values()
+    lines, whole = tls_secrets(survey.files[both.name], spans, 1 << 20)
+    told = [line.encode() for file in (keys, others) for line in file.read_text().splitlines() if line[0] != "#"]
+    assert (lines.splitlines(), whole) == (told, True)
+    assert tls_secrets(survey.files[both.name], spans, 100)[1] is False
+    assert transactions(analyzer.analyze(injected(dump, others), tls_keylog=keys)) == [True], (
+        "the user's and the file's"
+    )
+
+
+HOSTILE = (
+    b"", b"\xff\0" * 40, b"CLIENT_RANDOM " * 20_000, b"-o\n--help\n../../etc/passwd\n", b"CLIENT_RANDOM " + b"a" * 500 + b" b\n",
+)  # fmt: skip
+
+
+def test_hostile_secrets_are_no_secrets(certificate: Path, tshark: str, tmp_path: Path) -> None:
+    """Only lines of secrets are handed on; a block that lies about its length, at which tshark itself gives up, is passed over."""
+    _, dump = sealed_dump(certificate, tmp_path)
+    file = tmp_path / "hostile.pcapng"
+    plain = subprocess.run(["editcap", dump, "-"], check=True, capture_output=True).stdout
+    head = struct.unpack_from("<I", plain, 4)[0]
+    blocks = b""
+    for held, claimed in ((h, c) for h in HOSTILE for c in (len(h), 0xFFFFFFFF)):
+        body = struct.pack("<II", 0x544C534B, claimed) + held + bytes(-len(held) % 4)
+        blocks += struct.pack("<II", 10, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+    file.write_bytes(plain[:head] + blocks + plain[head:])
+    d = analyzer.analyze(file)
+    assert transactions(d) == [None]
+    assert [item["facts"]["encrypted"] for item in d.document["resets"]] == [True], "what is not sealed was read"
+    assert not [n for n in d.notices if "secrets" in n.sentence or n.level == "error"]
+
+
+def test_a_capture_with_ever_so_many_blocks_of_secrets(tmp_path: Path) -> None:
+    """Only so many are read, and that there are more is told."""
+    block = struct.pack("<IIII", 10, 24, 0x544C534B, 4) + b"abcd" + struct.pack("<I", 24)
+    section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    file = tmp_path / "many.pcapng"
+    file.write_bytes(section + block * 5_000)
+    (survey, _) = first_look({"p": list(find([str(file)])[0])})
+    assert len(survey.secrets[file.name]) == SECRETS_AT_MOST + 1
+    assert tls_secrets(survey.files[file.name], survey.secrets[file.name], 1 << 20) == (b"", False)

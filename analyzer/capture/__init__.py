@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analyzer.capture.quality import captures as captures
     from analyzer.capture.reading import Chunk as Chunk
     from analyzer.capture.reading import read as read
+    from analyzer.capture.secrets import tls_secrets as tls_secrets
     from analyzer.capture.tally import Tally as Tally
 
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "read_all": "ahead",
     "seams": "overlaps",
     "seen_twice": "overlaps",
+    "tls_secrets": "secrets",
 }
 
 __all__ = list(_HOMES)

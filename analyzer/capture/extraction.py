@@ -46,8 +46,8 @@ def payloads(file: CaptureFile, spans: Sequence[tuple[int, int]]) -> list[bytes]
 def extract(file: CaptureFile, frames: Sequence[int], target: Path) -> list[int]:
     """Copy frames into a small capture of the same format, byte for byte.
 
-    Link types, times, directions and comments stay as they are; so do the blocks that describe interfaces and the TLS secrets
-    of a pcapng file.
+    Link types, times, directions and comments stay as they are; so do the blocks that describe interfaces of a pcapng file. Its TLS
+    secrets are left out.
 
     Parameters
     ----------

@@ -36,6 +36,7 @@ BYTE_ORDER = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 LARGEST_BLOCK = LARGEST_FOREIGN_FRAME + 131_072 + 32  # Wireshark's MAX_BLOCK_SIZE
 
 SECTION, INTERFACE, PACKET, SIMPLE, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 5, 6, 10
+TLS_KEY_LOG = 0x544C534B  # the kind of secrets that SSLKEYLOGFILE holds (4.7)
 JOURNAL, CUSTOM, CUSTOM_NOT_COPIED = 9, 0x0BAD, 0x40000BAD
 SYSDIG, SYSDIG_2, SYSDIG_2_LARGE = 0x204, 0x216, 0x221
 
@@ -251,6 +252,7 @@ class Pcapng:
     def step(self, data: Bytes, position: int) -> Step:
         """Take complete records from `data`, starting at `position`; see `records.Parser`."""
         others: list[tuple[int, int]] = []
+        secrets: list[tuple[int, int]] = []
         found, state = 0, DESCRIPTION if not self._order else FINE
         while True:
             if self._order:
@@ -261,15 +263,24 @@ class Pcapng:
             if state != DESCRIPTION or found:
                 break
             size, damage = self._describe(data, position)
-            if damage:
-                return Step(self._records[:0], position, Damage(position, damage), tuple(others))
-            if not size:
-                return Step(self._records[:0], position, others=tuple(others))
-            others.append((position, size))
+            if damage or not size:
+                stop = Damage(position, damage) if damage else None
+                return Step(self._records[:0], position, stop, tuple(others), tuple(secrets))
+            if struct.unpack(self._order + "I", data[position : position + 4].tobytes())[0] == SECRETS:
+                secrets += self._secrets(data, position, size)
+            else:
+                others.append((position, size))
             position += size
         stop = Damage(position, DAMAGE[state]) if state in DAMAGE else None
         more = stop is None and (state == DESCRIPTION or found == len(self._records))
-        return Step(self._records[:found], position, stop, tuple(others), more)
+        return Step(self._records[:found], position, stop, tuple(others), tuple(secrets), more)
+
+    def _secrets(self, data: Bytes, position: int, size: int) -> list[tuple[int, int]]:
+        """Return where the TLS secrets of a block with secrets are, if it holds such (4.7); how long they are is a claim."""
+        if size < 20:
+            return []
+        what, length = struct.unpack(self._order + "II", data[position + 8 : position + 16].tobytes())
+        return [(position + 16, length)] if what == TLS_KEY_LOG and 0 < length <= size - 20 else []
 
     def fork(self) -> Pcapng:
         """Return another that knows the same; see `records.Parser`."""

@@ -14,7 +14,7 @@ import numpy as np
 from analyzer.capture import decode, links
 from analyzer.capture.behind import Behind, behind
 from analyzer.capture.files import CaptureFile
-from analyzer.capture.records import Counts, Parser, Rows
+from analyzer.capture.records import SECRETS_AT_MOST, Counts, Parser, Rows
 from analyzer.capture.streams import Stream
 from analyzer.capture.walking import CHUNK_BYTES, Mark, parser_of, stretches
 from analyzer.errors import Notice
@@ -48,6 +48,7 @@ class Chunk:
     notices      new in this chunk
     behind       the bytes of the segments, where those worth them were chosen
     mark         where the chunk ends, if a plain file's next piece begins there
+    secrets      where TLS secrets stand in the file (`tls_secrets`): (offset, length) in the uncompressed file; they are not read here
     """
 
     segments: Rows
@@ -68,6 +69,7 @@ class Chunk:
     notices: tuple[Notice, ...]
     behind: Behind | None = None
     mark: Mark | None = None
+    secrets: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -111,12 +113,18 @@ def read(
     previous = NO_TIME
     warned = False
     last: Chunk | None = None
+    secrets: list[tuple[int, int]] = []
+    blocks = 0
     with Stream(file.path) as stream:
         parser = begin.parser.fork() if begin else parser_of(file.format)
         marked = begin.position if begin else 0
         for stretch in stretches(stream, parser, file.name, chunk_bytes, begin=begin, end=end):
             records = stretch.step.records
             notices = [stretch.notice] if stretch.notice else []
+            room = SECRETS_AT_MOST + 1 - blocks  # one more says that there are more
+            found_secrets = [(stretch.base + start, size) for start, size in stretch.step.secrets[:room]]
+            blocks += len(found_secrets)
+            secrets += found_secrets
             if not len(records) and not notices:
                 continue
             tally = decode.new_tally(previous)
@@ -134,10 +142,12 @@ def read(
             if place - marked >= PIECE_BYTES and not stream.compression:
                 last = replace(last, mark=Mark(place, stretch.frame + len(records), parser.fork()))
                 marked = place
-            yield last
-    if not last or last.drops != parser.drops:  # statistics come after the last packet
+            yield replace(last, secrets=tuple(secrets)) if secrets else last
+            secrets = []
+    if not last or last.drops != parser.drops or secrets:  # statistics come after the last packet
         nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]
-        yield _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
+        rest = _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
+        yield replace(rest, secrets=tuple(secrets))
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:

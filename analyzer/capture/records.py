@@ -36,6 +36,7 @@ RECORD = np.dtype(
 )
 
 NO_FRAME = -1
+SECRETS_AT_MOST = 1_000  # blocks with TLS secrets of one file that are read: whoever injects some adds one
 BATCH = 32768  # records handed out at a time: bounds what one chunk of tiny records can make of itself
 
 # Larger captured lengths are damage: libpcap's MAXIMUM_SNAPLEN and Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD.
@@ -66,6 +67,7 @@ class Step:
     position where the next record starts; beyond the last complete one
     damage   set when nothing after `position` can be understood
     others   (start, size) of blocks that are no frames but that later frames depend on
+    secrets  (start, size) of TLS secrets
     more     True when complete records may remain in the buffer
     """
 
@@ -73,6 +75,7 @@ class Step:
     position: int
     damage: Damage | None = None
     others: tuple[tuple[int, int], ...] = ()
+    secrets: tuple[tuple[int, int], ...] = ()
     more: bool = False
 
 

@@ -27,6 +27,7 @@ class Tally:
         self.directions = False
         self.tunnels = 0
         self.marks: list[Mark] = []
+        self.secrets: tuple[tuple[int, int], ...] = ()  # where the file holds TLS secrets; no table says so
 
     def add(self, chunk: Chunk) -> None:
         """Count a chunk in."""
@@ -43,5 +44,6 @@ class Tally:
         self.link_types, self.snaplen, self.drops = chunk.link_types, chunk.snaplen, chunk.drops
         self.directions = self.directions or chunk.directions
         self.tunnels |= chunk.tunnels
+        self.secrets += chunk.secrets
         if chunk.mark:
             self.marks.append(chunk.mark)

@@ -41,6 +41,7 @@ class Survey:
     files: Mapping[str, capture.CaptureFile]
     openings: Mapping[tuple[str, int], bytes]  # what some payloads begin with, by file and offset
     carried: pd.DataFrame
+    secrets: Mapping[str, Sequence[tuple[int, int]]]  # file -> where it holds TLS secrets
     notices: tuple[Notice, ...]
 
 
@@ -86,6 +87,7 @@ def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traff
         files={f.name: f for read in headers for f in read.files},
         openings={},
         carried=schema.CARRIED.empty(),
+        secrets={t.file.name: t.secrets for read in headers for t in read.tallies if t.secrets},
         notices=tuple(notices),
     )
     return survey, found
