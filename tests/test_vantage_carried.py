@@ -11,7 +11,8 @@ import pytest
 import analyzer
 from analyzer import capture, schema, vantage
 from analyzer.pipeline.asked import points_of
-from analyzer.pipeline.survey import closer_look, first_look
+from analyzer.pipeline.headers import read_headers
+from analyzer.pipeline.survey import closer_look, surveyed
 from captures.lab import case_file, editing
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures"
@@ -81,7 +82,8 @@ def test_no_two_cases_of_the_corpus_are_taken_for_one_proxy() -> None:
     alike = [f for name in ("forged_*", "nat_*", "postgres_*", "probe_noise") for f in sorted(CAPTURES.glob(name))]
     cases = [case_file.load(f) for f in alike]
     points, _ = points_of((), {c.folder.name: c.folder / c.captures["client"] for c in cases if "client" in c.captures})
-    survey = closer_look(*first_look(points), points, set())
+    headers = read_headers(points)
+    survey = closer_look(*surveyed(headers), headers, set())
     assert len(points) > 30
 
     def clips(name: str, spans: Any) -> Any:
