@@ -119,11 +119,15 @@ class Table:
 
         return {name: pd.api.types.pandas_dtype(c.dtype) for name, c in self.columns.items()}
 
-    def empty(self) -> pd.DataFrame:
-        """Return the table without rows, every column in its dtype."""
+    @cached_property
+    def _empty(self) -> pd.DataFrame:
         import pandas as pd
 
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in self.dtypes.items()})
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows, every column in its dtype."""
+        return self._empty.copy(deep=False)
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return `frame` in this table's column order and dtypes, absent columns filled with NA, the index renumbered.
@@ -136,14 +140,16 @@ class Table:
         if unknown:
             raise KeyError(f"{self.name} has no column {', '.join(map(repr, unknown))}")
         frame = frame.reset_index(drop=True)
+        if list(frame.columns) == list(self.dtypes) and list(frame.dtypes) == list(self.dtypes.values()):
+            return frame
+        given = dict(frame.items())
+        absent = {dtype for name, dtype in self.dtypes.items() if name not in given}
+        nothing = {dtype: pd.Series(pd.NA, index=frame.index, dtype=dtype) for dtype in absent}
         out = {}
         for name, dtype in self.dtypes.items():
-            if name not in frame.columns:
-                out[name] = pd.Series(pd.NA, index=frame.index, dtype=dtype)
-            else:
-                values = frame[name]
-                out[name] = values if values.dtype == dtype else values.astype(dtype)
-        return pd.DataFrame(out, index=frame.index)
+            values = given[name] if name in given else nothing[dtype]
+            out[name] = values if values.dtype == dtype else values.astype(dtype)
+        return pd.DataFrame(out, index=frame.index, copy=False)  # columns share memory until one is written to
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """Return the table with these rows, as `conform` does; values are taken as they are, whatever pandas would make of them."""

@@ -12,4 +12,6 @@ from analyzer import schema
 def stack(table: schema.Table, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the frames under each other as `table`, empty ones left out."""
     kept = [f for f in frames if len(f)]
-    return table.conform(pd.concat(kept, ignore_index=True)) if kept else table.empty()
+    if not kept:
+        return table.empty()
+    return table.conform(kept[0] if len(kept) == 1 else pd.concat(kept, ignore_index=True))
