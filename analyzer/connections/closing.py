@@ -19,7 +19,7 @@ from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
 from analyzer.connections.roles import client_ends
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
-from analyzer.connections.sums import count_unseen
+from analyzer.connections.sums import PATH, count_unseen
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
@@ -94,19 +94,14 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
     texts = addresses(state)
     connections = connections_table(state, ends, texts, end_of_capture(ends, captures))
     hosts = state.hosts[: state.counts[layout.HOSTS]]
+    place = np.argsort(np.argsort(np.array(texts, dtype=str)))  # in the order of addresses
+    paths = _paths(ends)
     return Traffic(
         point=state.point,
         connections=connections,
-        hosts=hosts_table(state.point, hosts, texts, connections),
-        gaps=gaps_table(state.point, connections, state.settled.paths, texts, state.first_connection),
-        traffic=traffic_table(
-            state.point,
-            ends.connections,
-            connections["ended"],
-            (ends.client_host, ends.server_host, ends.server_port),
-            state.settled,
-            texts,
-        ),
+        hosts=hosts_table(state.point, hosts, texts, place, ends.connections, paths),
+        gaps=gaps_table(state.point, paths, state.settled.paths, texts, place, state.first_connection),
+        traffic=traffic_table(state.point, ends.connections, connections["ended"], paths, state.settled, texts, place),
         reset_frames=reset_frames_table(state, texts),
         coverage=coverage_table(
             state.point,
@@ -127,31 +122,19 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
 
 
 def read_ends(state: State) -> Ends:
-    """Decide the roles, which needs the whole population, and put each connection's client first."""
+    """Decide the roles, which needs the whole population where no handshake tells, and put each connection's client first."""
     count = int(state.counts[layout.CONNECTIONS])
     connections = state.connections[:count]
-    tuples = state.tuples[connections["tuple"]]
+    tuples = state.tuples.take(connections["tuple"])
     known = np.where(connections["syn_from"] >= 0, connections["syn_from"], -1)
     syn_ack = (known < 0) & (connections["syn_ack_from"] >= 0)
     known = np.where(syn_ack, 1 - connections["syn_ack_from"], known).astype(np.int8)
-    endpoint0 = tuples["host0"].astype(np.int64) << 16 | tuples["port0"]
-    endpoint1 = tuples["host1"].astype(np.int64) << 16 | tuples["port1"]
-    numbers, _ = pd.factorize(np.concatenate([endpoint0, endpoint1]))
-    served = np.unique(state.settled.paths["server"] << 16 | state.settled.paths["port"])
-    end = client_ends(
-        numbers[:count],
-        tuples["port0"],
-        numbers[count:],
-        tuples["port1"],
-        connections["first_from"],
-        known,
-        np.unique(numbers[np.isin(np.concatenate([endpoint0, endpoint1]), served)]),
-    )
+    end = known if (known >= 0).all() else _guessed_clients(state, tuples, known)
     rows = 2 * np.arange(count)
     return Ends(
         connections=connections,
-        client=state.sides[rows + end],
-        server=state.sides[rows + 1 - end],
+        client=state.sides.take(rows + end),
+        server=state.sides.take(rows + 1 - end),
         client_end=end,
         roles_known=known >= 0,
         client_host=np.where(end == 0, tuples["host0"], tuples["host1"]),
@@ -159,6 +142,33 @@ def read_ends(state: State) -> Ends:
         client_port=np.where(end == 0, tuples["port0"], tuples["port1"]),
         server_port=np.where(end == 0, tuples["port1"], tuples["port0"]),
     )
+
+
+def _guessed_clients(state: State, tuples: Array, known: Array) -> Array:
+    """Which end is each connection's client: `known` where it is not -1; `tuples` has a row for each."""
+    count = len(tuples)
+    endpoint0 = tuples["host0"].astype(np.int64) << 16 | tuples["port0"]
+    endpoint1 = tuples["host1"].astype(np.int64) << 16 | tuples["port1"]
+    numbers, _ = pd.factorize(np.concatenate([endpoint0, endpoint1]))
+    served = np.unique(state.settled.paths["server"] << 16 | state.settled.paths["port"])
+    return client_ends(
+        numbers[:count],
+        tuples["port0"],
+        numbers[count:],
+        tuples["port1"],
+        state.connections["first_from"][:count],
+        known,
+        np.unique(numbers[np.isin(np.concatenate([endpoint0, endpoint1]), served)]),
+    )
+
+
+def _paths(ends: Ends) -> Array:
+    """Each connection as a row of sums.PATH."""
+    paths = np.zeros(len(ends.connections), PATH)
+    paths["client"], paths["server"], paths["port"] = ends.client_host, ends.server_host, ends.server_port
+    paths["connections"] = 1
+    paths["survived"], paths["survivor"] = ends.connections["survived"], ends.connections["number"]
+    return paths
 
 
 def addresses(state: State) -> list[str]:
@@ -277,7 +287,8 @@ def connections_table(state: State, ends: Ends, texts: list[str], last: int) -> 
             "said_last": integers(c["said"], c["spoke_last"] >= 0),
             "spoken_to": booleans(c["spoken_to"], c["fin_from"] >= 0),
             "ended": strings(("well", "reset", "silence", "open"), ended),
-        }
+        },
+        copy=False,
     )
     return CONNECTIONS.conform(frame)
 
@@ -334,7 +345,8 @@ def reset_frames_table(state: State, texts: list[str]) -> pd.DataFrame:
             "window": integers(r["window"]),
             "length": integers(r["length"]),
             "ttl": integers(r["ttl"]),
-        }
+        },
+        copy=False,
     )
     return RESET_FRAMES.conform(frame)
 

@@ -20,10 +20,11 @@ from analyzer.connections.settling import Settled
 from analyzer.schema import GAPS, HOSTS, TRAFFIC
 
 Array = npt.NDArray[Any]
-PATH = ["client_ip", "server_ip", "server_port"]
 
 
-def hosts_table(point: str, hosts: Array, texts: list[str], connections: pd.DataFrame) -> pd.DataFrame:
+def hosts_table(
+    point: str, hosts: Array, texts: list[str], place: Array, connections: Array, paths: Array
+) -> pd.DataFrame:
     """HOSTS, the busiest first.
 
     Parameters
@@ -31,41 +32,41 @@ def hosts_table(point: str, hosts: Array, texts: list[str], connections: pd.Data
     hosts : array of layout.HOST
     texts : list of str
         The address of each row.
-    connections : CONNECTIONS
-        Of this point: roles and round trips.
+    place : integer array
+        Of each row, in the order of addresses.
+    connections : array of layout.CONNECTION
+        Round trips.
+    paths : array of sums.PATH
+        A row for each connection: who was client and server.
     """
     ttl, ttl_count = _usual(hosts["ttl"], hosts["ttl_count"])
     syn_ttl, _ = _usual(hosts["syn_ttl"], hosts["syn_ttl_count"])
     established = hosts["established"]
     established4 = hosts["established4"]
-    trips = pd.concat(
-        [
-            connections[["client_ip", "client_rtt"]].set_axis(["ip", "rtt"], axis=1),
-            connections[["server_ip", "server_rtt"]].set_axis(["ip", "rtt"], axis=1),
-        ]
-    )
-    ip = pd.Series(texts, dtype="string")
-    settled = seconds(hosts["rtt_min"], hosts["as_client"] + hosts["as_server"] > 0).where(hosts["rtt_min"] != NEVER)
+    settled = hosts["as_client"] + hosts["as_server"] > 0
+    trip = np.where(settled, hosts["rtt_min"], NEVER)
+    for end in ("client", "server"):
+        known = connections[f"{end}_rtt"] >= 0
+        np.minimum.at(trip, paths[end][known], connections[f"{end}_rtt"][known])
     frame = pd.DataFrame(
         {
             "point": strings([point], np.zeros(len(hosts))),
-            "ip": ip,
+            "ip": strings(texts, np.arange(len(hosts))),
             "packets": integers(hosts["packets"]),
-            "as_client": _counted(connections["client_ip"], ip) + hosts["as_client"],
-            "as_server": _counted(connections["server_ip"], ip) + hosts["as_server"],
+            "as_client": integers(np.bincount(paths["client"], minlength=len(hosts)) + hosts["as_client"]),
+            "as_server": integers(np.bincount(paths["server"], minlength=len(hosts)) + hosts["as_server"]),
             "ttl_usual": integers(ttl, established > 0),
             "ttl_share": floats(ttl_count / np.maximum(established, 1), established > 0),
             "syn_ttl_usual": integers(syn_ttl, syn_ttl >= 0),
             "zero_id_share": floats(hosts["zero_id"] / np.maximum(established4, 1), established4 > 0),
-            "rtt_min": pd.concat(
-                [trips.groupby("ip")["rtt"].min().reindex(ip).reset_index(drop=True), settled], axis=1
-            ).min(axis=1),
+            "rtt_min": seconds(trip, trip != NEVER),
             "frames_in": integers(hosts["incoming"]),
             "frames_out": integers(hosts["outgoing"]),
             "resets": integers(hosts["resets"]),
-        }
+        },
+        copy=False,
     )
-    return HOSTS.conform(frame.sort_values(["packets", "ip"], ascending=[False, True]))
+    return HOSTS.conform(frame.take(np.lexsort([place, -hosts["packets"]])))
 
 
 def _usual(values: Array, counts: Array) -> tuple[Array, Array]:
@@ -75,10 +76,6 @@ def _usual(values: Array, counts: Array) -> tuple[Array, Array]:
     best = np.argmax(counts * 256 + values, axis=1)
     rows = np.arange(len(values))
     return values[rows, best], counts[rows, best]
-
-
-def _counted(column: pd.Series, ip: pd.Series) -> pd.Series:
-    return column.value_counts().reindex(ip, fill_value=0).reset_index(drop=True)
 
 
 def _paths(rows: Array, texts: list[str]) -> dict[str, pd.Series]:
@@ -91,44 +88,40 @@ def _paths(rows: Array, texts: list[str]) -> dict[str, pd.Series]:
 
 
 def gaps_table(
-    point: str, connections: pd.DataFrame, settled: Array, texts: list[str], first_connection: int
+    point: str, paths: Array, settled: Array, texts: list[str], place: Array, first_connection: int
 ) -> pd.DataFrame:
     """GAPS, by path: the longest silence that each is known to survive, and which connection survived it.
 
     Parameters
     ----------
-    connections : CONNECTIONS
-        Of this point.
+    paths : array of sums.PATH
+        A row for each connection; hosts are places in `texts`, numbers count from `first_connection`.
     settled : array of sums.PATH
-        What connections came to that are no rows any more; hosts are places in `texts` or sums.ANY, numbers count from `first_connection`.
+        What connections came to that are no rows any more; the client may be sums.ANY.
+    place : integer array
+        Of each of `texts`, in the order of addresses.
     """
-    if connections.empty:
+    if not len(paths):
         return GAPS.empty()
-    columns = [*PATH, "connection", "longest_gap_survived"]
-    rows = connections[columns].assign(connections=1)
-    if len(settled):
-        more = pd.DataFrame(
-            {
-                **_paths(settled, texts),
-                "connection": integers(first_connection + settled["survivor"]),
-                "longest_gap_survived": seconds(settled["survived"], settled["survived"] > 0),
-                "connections": settled["connections"],
-            }
-        )
-        rows = pd.concat([rows, more], ignore_index=True)
-    best_first = rows.sort_values(["longest_gap_survived", "connection"], ascending=[False, True], na_position="last")
-    paths = best_first.groupby(PATH, sort=True, dropna=False)
-    frame = paths.agg(
-        connections=("connections", "sum"),
-        longest_survived=("longest_gap_survived", "max"),
-        survivor=("connection", "first"),
-    ).reset_index()
-    frame["survivor"] = frame["survivor"].where(frame["longest_survived"].notna())
-    return GAPS.conform(frame.assign(point=point))
+    rows = sums.merged_paths(np.concatenate([paths, settled]))
+    last = np.append(place, len(texts))  # any client comes behind all others
+    rows = rows.take(np.lexsort([rows["port"], last[rows["server"]], last[rows["client"]]]))
+    survived = rows["survived"] > 0
+    frame = pd.DataFrame(
+        {
+            "point": strings([point], np.zeros(len(rows))),
+            **_paths(rows, texts),
+            "connections": integers(rows["connections"]),
+            "longest_survived": seconds(rows["survived"], survived),
+            "survivor": integers(first_connection + rows["survivor"], survived),
+        },
+        copy=False,
+    )
+    return GAPS.conform(frame)
 
 
 def traffic_table(
-    point: str, rows: Array, ended: pd.Series, path: tuple[Array, Array, Array], settled: Settled, texts: list[str]
+    point: str, rows: Array, ended: pd.Series, paths: Array, settled: Settled, texts: list[str], place: Array
 ) -> pd.DataFrame:
     """TRAFFIC, sorted by minute and path: all connections, settled or not.
 
@@ -137,26 +130,28 @@ def traffic_table(
     rows : array of layout.CONNECTION
     ended : Series
         What became of each, as CONNECTIONS has it.
-    path : (client, server, port)
-        Of each row; hosts are places in `texts`.
+    paths : array of sums.PATH
+        A row for each of them; hosts are places in `texts`.
     settled : Settled
         What connections came to that are no rows any more.
+    place : integer array
+        Of each of `texts`, in the order of addresses.
     """
-    paths = np.zeros(len(rows), sums.PATH)
-    paths["client"], paths["server"], paths["port"] = path
     ends = [(ended == "well").to_numpy(bool), (ended == "reset").to_numpy(bool)]
     codes = np.select(ends, [sums.ENDED_WELL, sums.ENDED_RESET], sums.ENDED_ELSE)
     here = sums.minutes_of(rows["first"], rows["last"], codes, paths)
     minutes = sums.merged_minutes(np.concatenate([settled.minutes, *settled.late, here]))
-    place = np.argsort(np.argsort(np.array([*texts, ""])))
-    order = np.lexsort([minutes["port"], place[minutes["server"]], place[minutes["client"]], minutes["minute"]])
-    minutes = minutes[order]
+    first = np.append(place, -1)  # any client comes before all others
+    minutes = minutes.take(
+        np.lexsort([minutes["port"], first[minutes["server"]], first[minutes["client"]], minutes["minute"]])
+    )
     frame = pd.DataFrame(
         {
             "point": strings([point], np.zeros(len(minutes))),
             "minute": times(minutes["minute"] * MINUTE),
             **_paths(minutes, texts),
             **{name: integers(minutes[name]) for name in sums.COUNTS},
-        }
+        },
+        copy=False,
     )
     return TRAFFIC.conform(frame)
