@@ -2,7 +2,8 @@
 
 Lives here: `correlate`, the order of its steps, and `Correlation`. Which event can belong to which ending is in rules.py, the clocks in
 clocks.py, fit.py and boot.py, ties by name in ties.py, by host and time in nearest.py (scoring.py, assignment.py), lines about a service
-in services.py, what a kernel says to have sent in senders.py, what is left over in leftovers.py and remarks.py.
+in services.py, which lines speak of a broken connection in speaking.py, what a kernel says to have sent in senders.py, what is left over in
+leftovers.py and remarks.py.
 Never here: reading logs or captures, or what a match says about the cause.
 """
 
@@ -13,12 +14,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analyzer.correlation.boot import boot_clocks, with_boot_clocks
-from analyzer.correlation.clocks import estimate_clocks
-from analyzer.correlation.leftovers import unmatched_lines
-from analyzer.correlation.remarks import remarks
 from analyzer.correlation.senders import none_traced, traced
-from analyzer.correlation.ties import named_ends, spoken_of, tie_lines
+from analyzer.correlation.speaking import named_ends, spoken_of
 from analyzer.correlation.wire import SECOND, Wire, prepare_lines
 from analyzer.schema import CLOCKS, LOG_REMARKS, MATCHES, UNMATCHED_LOG_LINES
 
@@ -65,6 +62,13 @@ def correlate(
         return Correlation(
             MATCHES.empty(), CLOCKS.empty(), UNMATCHED_LOG_LINES.empty(), LOG_REMARKS.empty(), none_traced()
         )
+    # The steps are loaded where there are lines: most captures come without.
+    from analyzer.correlation.boot import boot_clocks, with_boot_clocks
+    from analyzer.correlation.clocks import estimate_clocks
+    from analyzer.correlation.leftovers import unmatched_lines
+    from analyzer.correlation.remarks import remarks
+    from analyzer.correlation.ties import tie_lines
+
     wire = Wire.of(endings, connections, reset_frames, coverage, reference_point, sightings)
     lines = prepare_lines(log_lines, wire)
     boots = boot_clocks(lines, wire)

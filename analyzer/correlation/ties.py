@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.correlation.nearest import OUTBURST, by_host_and_time
-from analyzer.correlation.rules import QUIET, RULES, SERVICES, SPEAKING
+from analyzer.correlation.rules import QUIET, RULES, SERVICES
 from analyzer.correlation.scoring import by_name
 from analyzer.correlation.services import by_service
 from analyzer.correlation.wire import AFTERWARDS, NO_TIME, OTHER_POINT, SECOND, SERVED, TUPLE, Wire
@@ -53,21 +53,6 @@ def tie_lines(lines: pd.DataFrame, wire: Wire) -> tuple[pd.DataFrame, pd.DataFra
     out["time"] = pd.to_datetime(out["time"].astype("int64"), utc=True)
     out["lag"] = out["lag"].astype(float) / SECOND
     return out.sort_values(["row", "ending"], ignore_index=True), doubtful
-
-
-def named_ends(lines: pd.DataFrame) -> set[tuple[str, int]]:
-    """The ends (address, port) of connections that LOG_LINES speak of as broken: pass 2 looks at these, however they ended."""
-    speaking = lines[lines["event"].isin(SPEAKING) & lines["client_ip"].notna() & lines["client_port"].notna()]
-    return {(str(ip), int(port)) for ip, port in zip(speaking["client_ip"], speaking["client_port"], strict=True)}
-
-
-def spoken_of(matches: pd.DataFrame) -> dict[str, set[str]]:
-    """Ending -> the events of its lines in MATCHES that speak of a broken connection; endings without such a line have no place."""
-    out: dict[str, set[str]] = {}
-    for ending, event in zip(matches["ending"], matches["event"], strict=True):
-        if event in SPEAKING:
-            out.setdefault(ending, set()).add(event)
-    return out
 
 
 def life_of(lines: pd.DataFrame, wire: Wire, point: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analyzer import capture, dissection, schema
+from analyzer import capture, schema
 from analyzer.errors import Notice
 from analyzer.language import joined, say
 from analyzer.pipeline.asked import KEYLOG_AT_MOST
@@ -31,6 +31,8 @@ def words_of(
     """
     if not wanted or judged.empty:
         return None, survey.packets, [_carries_secrets(name) for name in survey.secrets]
+    from analyzer import dissection
+
     tshark = dissection.find_tshark()
     if tshark is None:
         sentence = say(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer import dissection, logs
+from analyzer import logs
 from analyzer.causes import all_causes
 from analyzer.language import say
 
@@ -87,22 +87,31 @@ def _cause_page(name: str) -> dict[str, Any]:
     }
 
 
-@cache
-def _tshark_version(tshark: Path) -> str:
-    """Return what that program says of itself; asked once in a process."""
-    return dissection.tshark_version(tshark)
-
-
 def versions(dissected: bool) -> dict[str, Any]:
     """Return the versions that a result depends on; tshark is None where it was not found or not asked for."""
     try:
         own = version("pcapreport")
     except PackageNotFoundError:
         own = "unknown"
-    tshark = dissection.find_tshark() if dissected else None
     return {
         "pcapreport": own,
         "python": platform.python_version(),
         "pandas": pd.__version__,
-        "tshark": None if tshark is None else _tshark_version(tshark),
+        "tshark": _tshark_version() if dissected else None,
     }
+
+
+def _tshark_version() -> str | None:
+    """Return what tshark says of itself, None where there is none."""
+    from analyzer import dissection
+
+    tshark = dissection.find_tshark()
+    return None if tshark is None else _asked_version(tshark)
+
+
+@cache
+def _asked_version(tshark: Path) -> str:
+    """Return what that program says of itself; asked once in a process."""
+    from analyzer import dissection
+
+    return dissection.tshark_version(tshark)
