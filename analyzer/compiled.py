@@ -6,7 +6,7 @@ Never here: a kernel.
 Loading numba and its own cache takes half a second, longer than most captures take to be read. A kernel takes arrays of declared
 types and numbers, and returns a number or nothing, so that its machine code needs neither numba nor Python: it is kept in a
 file, and llvmlite puts it into memory. Kernels and their callees live in one module, whose text and constants tell whether
-the file is still right.
+the file is still right; `mix` and `fetch` stand here for all of them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 CONSTANTS = (int, float, tuple, np.generic, np.ndarray, np.dtype)  # what a kernel takes from its module by value
 DIGEST = 32  # bytes of SHA-256
+CACHE_LINE = 64  # bytes
+HASH = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits as good as random: 2**64 divided by the golden ratio
 
 _CALLEES: dict[str, list[FunctionType]] = {}  # by module
 _LOCK = threading.Lock()
@@ -52,6 +54,17 @@ def compiled(**arrays: npt.DTypeLike) -> Callable[[Function], Function]:
         return cast(Function, _Kernel(cast(FunctionType, function), arrays))
 
     return kernel
+
+
+@callee
+def mix(h: Any, value: Any) -> Any:
+    """In a kernel: stir one more number into a hash, which begins as HASH."""
+    h = (h ^ np.uint64(value)) * HASH
+    return h ^ (h >> np.uint64(29))
+
+
+def fetch(rows: Any, row: Any) -> None:
+    """In a kernel: have the processor bring a row into its cache, because it will soon be needed. Nothing depends on it."""
 
 
 def at_hand(function: object) -> bool:
@@ -205,8 +218,10 @@ def _machine_code(kernel: _Kernel) -> bytes:
     from numba.extending import register_jitable
     from numba.np.numpy_support import carray
 
-    for function in _CALLEES.pop(kernel.function.__module__, ()):
-        register_jitable(error_model="numpy")(function)
+    _teach_fetch()
+    for module in (__name__, kernel.function.__module__):
+        for function in _CALLEES.pop(module, ()):
+            register_jitable(error_model="numpy")(function)
     scope: dict[str, Any] = {
         "carray": carray,
         "kernel": numba.njit(error_model="numpy")(kernel.function),
@@ -228,6 +243,32 @@ def _machine_code(kernel: _Kernel) -> bytes:
     body = f"return {call}" if kernel.function.__annotations__["return"] in (int, "int") else f"{call}; return 0"
     exec(f"def entry({', '.join(parameters)}): {body}", scope)
     return _freestanding(kernel.name, numba.cfunc(numba.int64(*types), error_model="numpy")(scope["entry"]))
+
+
+@cache
+def _teach_fetch() -> None:
+    """Tell numba what `fetch` is: LLVM's prefetch instruction for each cache line of the row."""
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+    from numba.extending import intrinsic, overload
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, number, place = signature.args[0], ir.IntType(32), ir.IntType(8).as_pointer()
+        rows = context.make_array(kind)(context, builder, arguments[0])
+        begin = cgutils.get_item_pointer(context, builder, kind, rows, [arguments[1]])  # type: ignore[no-untyped-call]
+        takes = ir.FunctionType(ir.VoidType(), [place, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place], takes)
+        for offset in range(0, context.get_abi_sizeof(context.get_data_type(kind.dtype)), CACHE_LINE):
+            line = builder.gep(builder.bitcast(begin, place), [number(offset)])
+            builder.call(prefetch, [line, number(0), number(3), number(1)])  # to read, into all levels, data
+        return context.get_dummy_value()
+
+    @intrinsic
+    def fetched(typing: Any, rows: Any, row: Any) -> Any:
+        return types.void(rows, row), code
+
+    overload(fetch)(lambda rows, row: lambda rows, row: fetched(rows, row))  # type: ignore[call-arg]
 
 
 def _freestanding(name: str, made: Any) -> bytes:

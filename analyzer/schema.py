@@ -61,6 +61,8 @@ SEGMENT = np.dtype(
         ("src_lo", np.uint64),
         ("dst_hi", np.uint64),
         ("dst_lo", np.uint64),
+        ("pair", np.uint64),  # hash of the two (address, port), whoever sent it
+        ("signature", np.uint64),  # hash of what copies of a packet share: pair, sender, numbers, flags, length, timestamp, IP ID
         ("seq", np.uint32),  # as on the wire
         ("ack", np.uint32),  # as on the wire; meaningless without ACK
         ("length", np.int32),  # TCP payload bytes by the IP header; a super-segment with IP length 0 counts the frame's length
@@ -89,6 +91,8 @@ SEGMENT = np.dtype(
         ("ipv6", np.bool_),
         ("header_cut", np.bool_),  # the snaplen cut the TCP options: an option that seems absent may have been there
         ("fragment", np.bool_),  # first fragment of a larger datagram: length is only its share, the checksum covers more
+        ("end", np.int8),  # 0 when sent by the smaller (address, port), else 1
+        ("unfinished", np.bool_),  # the checksum is only the pseudo-header's sum: the sender's network card was to finish it
     ],
     align=True,
 )

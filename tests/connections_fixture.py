@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from analyzer import connections
+from analyzer.capture.deriving import derive
 from analyzer.schema import ACK, DIRECTION_UNKNOWN, FIN, NO_TIME, PSH, RST, SEGMENT, SYN
 
 EPOCH = 1_700_000_000_000_000_000
@@ -96,6 +97,7 @@ def rows(*packets: Any) -> np.ndarray:
     flat = [p for item in packets for p in (item if isinstance(item, list) else [item])]
     out = np.concatenate(flat) if flat else np.zeros(0, SEGMENT)
     out["frame"] = np.arange(1, len(out) + 1)
+    derive(out)
     return out
 
 

@@ -252,3 +252,14 @@ def test_unfinished_checksums_are_told() -> None:
     )  # RFC 9293 3.1: addresses, protocol, length
     packets = told(PAIR.c("S", checksum=pseudo), PAIR.s("RA", 0, 1, checksum=pseudo + 1))
     assert packets["unfinished_checksum"].tolist() == [True, False]
+
+
+def test_a_copy_is_told_among_many_packets() -> None:
+    """A thousand packets of one moment, then their copies from behind a router: none of them makes another one forgotten."""
+    sent = [PAIR.c("PA", seq=i, ack=1, length=1, ip_id=i + 1, at=i * 1e-6) for i in range(1000)]
+    copies = [PAIR.c("PA", seq=i, ack=1, length=1, ip_id=i + 1, at=0.002 + i * 1e-6, ttl=63) for i in range(1000)]
+    segments = rows(sent, copies)
+    found = second_pass(folded(segments), segments, ids=[1])
+    assert (found["copy_of"].dropna() == found["frame"][found["copy_of"].notna()] - 1000).all()
+    kept = found["frame"] > 1000
+    assert found["copy_of"][kept].notna().all() and kept.any()

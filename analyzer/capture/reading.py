@@ -13,6 +13,7 @@ import numpy as np
 
 from analyzer.capture import decode, links
 from analyzer.capture.behind import Behind, behind
+from analyzer.capture.deriving import derive
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.records import SECRETS_AT_MOST, Counts, Parser, Rows
 from analyzer.capture.streams import Stream
@@ -130,6 +131,7 @@ def read(
             tally = decode.new_tally(previous)
             segments = np.empty(len(records), SEGMENT)
             found = decode.decode(stretch.data, records, stretch.frame, stretch.base, segments, tally)
+            derive(segments[:found])
             previous = tally[decode.PREVIOUS]
             if tally[decode.UNDECODED] and not warned:
                 warned = True

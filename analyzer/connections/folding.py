@@ -85,7 +85,7 @@ def fold(state: State, segments: Array) -> None:
     Parameters
     ----------
     segments : structured array of `schema.SEGMENT`
-        In file order.
+        In file order, all columns filled.
 
     Raises
     ------

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.compiled import callee, compiled
+from analyzer.compiled import HASH, callee, compiled, fetch, mix
 from analyzer.connections.layout import (
     CONNECTION,
     CONNECTIONS,
     COPY_NS,
+    COPY_PLACES,
     FILE_TUPLES,
     HOST,
     HOSTS,
-    KEYS,
     LETTER_ACK,
     LETTER_AGAIN,
     LETTER_DATA,
@@ -51,7 +51,7 @@ from analyzer.schema import ACK, DIRECTION_IN, DIRECTION_OUT, FIN, NO_TIME, RST,
 
 NEW, AGAIN, KEEPALIVE, SILENT = 0, 1, 2, 3  # what a segment is to its direction; SILENT takes no sequence space
 ORIGIN = np.int64(1) << 32  # positions start here, so that they may go below the first number seen
-MIX = np.uint64(0x9E3779B97F4A7C15)
+AHEAD = 8  # segments from one step of `look_ahead` to the next: memory answers in the time that it takes to fold a few
 EMPTY = -1
 NEVER = np.iinfo(np.int64).max
 NUMBER = np.dtype(np.int64)
@@ -60,28 +60,12 @@ NUMBER = np.dtype(np.int64)
 # --- Hashing: open addressing, a slot holds a row number ------------------------------------------------------------
 
 
-@callee
-def mix(h: Any, value: Any) -> Any:
-    """Stir one more number into a hash."""
-    h = (h ^ np.uint64(value)) * MIX
-    return h ^ (h >> np.uint64(29))
-
-
-@callee
-def hash_tuple(hi0: Any, lo0: Any, port0: Any, hi1: Any, lo1: Any, port1: Any) -> Any:
-    """Hash of an address pair in one order."""
-    ports = (np.uint64(port0) << np.uint64(16)) | np.uint64(port1)
-    h = mix(mix(mix(mix(MIX, hi0), lo0), hi1), lo1)
-    return mix(h, ports)
-
-
 @compiled(tuples=TUPLE, slots=NUMBER)
 def fill_tuple_slots(tuples: Any, count: int, slots: Any) -> None:
     """Write rows 0 … count-1 of `tuples` into empty `slots` (a power of two of them)."""
     last = np.uint64(len(slots) - 1)
     for row in range(count):
-        t = tuples[row]
-        slot = hash_tuple(t.hi0, t.lo0, t.port0, t.hi1, t.lo1, t.port1) & last
+        slot = tuples[row].pair & last
         while slots[slot] != EMPTY:
             slot = (slot + np.uint64(1)) & last
         slots[slot] = row
@@ -92,7 +76,7 @@ def fill_host_slots(hosts: Any, count: int, slots: Any) -> None:
     """The same for `hosts`."""
     last = np.uint64(len(slots) - 1)
     for row in range(count):
-        slot = mix(mix(MIX, hosts[row].hi), hosts[row].lo) & last
+        slot = mix(mix(HASH, hosts[row].hi), hosts[row].lo) & last
         while slots[slot] != EMPTY:
             slot = (slot + np.uint64(1)) & last
         slots[slot] = row
@@ -102,7 +86,7 @@ def fill_host_slots(hosts: Any, count: int, slots: Any) -> None:
 def find_host(hi: Any, lo: Any, hosts: Any, slots: Any, counts: Any) -> Any:
     """The row of an address, made when it is new."""
     last = np.uint64(len(slots) - 1)
-    slot = mix(mix(MIX, hi), lo) & last
+    slot = mix(mix(HASH, hi), lo) & last
     while slots[slot] != EMPTY:
         row = slots[slot]
         if hosts[row].lo == lo and hosts[row].hi == hi:
@@ -121,24 +105,14 @@ def find_host(hi: Any, lo: Any, hosts: Any, slots: Any, counts: Any) -> Any:
 
 
 @callee
-def sender_end(s: Any) -> int:
-    """0 when the segment comes from the smaller (address, port), else 1."""
-    if s.src_hi != s.dst_hi:
-        return 0 if s.src_hi < s.dst_hi else 1
-    if s.src_lo != s.dst_lo:
-        return 0 if s.src_lo < s.dst_lo else 1
-    return 0 if s.sport <= s.dport else 1
-
-
-@callee
-def find_tuple(s: Any, end: int, tuples: Any, slots: Any) -> Any:
+def find_tuple(s: Any, tuples: Any, slots: Any) -> Any:
     """(slot, row) of the segment's address pair; the row is -1 and the slot free when it is new."""
-    if end == 0:
+    if s.end == 0:
         hi0, lo0, port0, hi1, lo1, port1 = s.src_hi, s.src_lo, s.sport, s.dst_hi, s.dst_lo, s.dport
     else:
         hi0, lo0, port0, hi1, lo1, port1 = s.dst_hi, s.dst_lo, s.dport, s.src_hi, s.src_lo, s.sport
     last = np.uint64(len(slots) - 1)
-    slot = hash_tuple(hi0, lo0, port0, hi1, lo1, port1) & last
+    slot = s.pair & last
     while slots[slot] != EMPTY:
         row = slots[slot]
         t = tuples[row]
@@ -149,15 +123,14 @@ def find_tuple(s: Any, end: int, tuples: Any, slots: Any) -> Any:
 
 
 @callee
-def add_tuple(s: Any, end: int, slot: Any, tuples: Any, slots: Any, counts: Any) -> Any:
+def add_tuple(s: Any, slot: Any, tuples: Any, slots: Any, counts: Any) -> Any:
     """Make the row of a new address pair and put it into the free slot."""
     row = counts[TUPLES]
     counts[TUPLES] += 1
     slots[slot] = row
     t = tuples[row]
-    t.key = counts[KEYS]
-    counts[KEYS] += 1
-    if end == 0:
+    t.pair = s.pair
+    if s.end == 0:
         t.hi0, t.lo0, t.port0, t.hi1, t.lo1, t.port1 = s.src_hi, s.src_lo, s.sport, s.dst_hi, s.dst_lo, s.dport
     else:
         t.hi0, t.lo0, t.port0, t.hi1, t.lo1, t.port1 = s.dst_hi, s.dst_lo, s.dport, s.src_hi, s.src_lo, s.sport
@@ -215,29 +188,45 @@ def follow_bases(t: Any, end: int, flags: int, seq: Any, ack: Any, begins: bool,
 
 
 @callee
-def first_sighting(s: Any, t: Any, key: Any, end: int, sightings: Any) -> Any:
+def first_place(s: Any, sightings: Any) -> Any:
+    """The first of the COPY_PLACES rows of `sightings` in which a packet may stand."""
+    return s.signature & np.uint64(len(sightings) - COPY_PLACES)
+
+
+@callee
+def find_sighting(s: Any, sightings: Any) -> Any:
+    """The row of `sightings` that holds this packet, else the one that has been there for the longest."""
+    begin = oldest = first_place(s, sightings)
+    time = sightings[begin].time
+    for place in range(COPY_PLACES):
+        row = begin + np.uint64(place)
+        if sightings[row].signature == s.signature:
+            return row
+        oldest = row if sightings[row].time < time else oldest
+        time = min(sightings[row].time, time)
+    return oldest
+
+
+@callee
+def first_sighting(s: Any, t: Any, end: int, sightings: Any) -> Any:
     """Frame of the first sighting of this packet when this is a copy, else -1 (and it is remembered as a first sighting).
 
-    A copy comes from the same end of the same address pair (`t`, `key`) with the same numbers, flags, length, IP ID and timestamp as
+    A copy comes from the same end of the same address pair (`t`) with the same numbers, flags, length, IP ID and timestamp as
     a packet at most COPY_NS earlier, and was seen at another place (interface, direction, VLAN or TTL) or, at the same place,
     has an IP ID that is not 0 (a stack that counts IP IDs up gives a retransmission a new one), or is one reply more than the
     other end asked for with payload, SYN or FIN.
     """
     if s.time == NO_TIME:
         return np.int64(-1)
-    signature = mix(MIX, 2 * key + end)
-    signature = mix(signature, (np.uint64(s.seq) << np.uint64(32)) | np.uint64(s.ack))
-    signature = mix(signature, (np.uint64(s.tsval) << np.uint64(32)) | np.uint64(np.uint32(s.length)))
-    signature = mix(signature, (np.uint64(np.uint32(s.ip_id)) << np.uint64(32)) | np.uint64(s.flags))
     place = (np.uint64(np.uint32(s.interface)) << np.uint64(32)) | (np.uint64(np.uint16(s.vlan)) << np.uint64(16))
     place |= (np.uint64(s.direction) << np.uint64(8)) | np.uint64(s.ttl)
-    seen = sightings[signature & np.uint64(len(sightings) - 1)]
+    seen = sightings[find_sighting(s, sightings)]
     due = t.due0 if end == 0 else t.due1
-    if seen.signature == signature and abs(s.time - seen.time) <= COPY_NS:
+    if seen.signature == s.signature and abs(s.time - seen.time) <= COPY_NS:
         reply = s.length == 0 and s.flags & (RST | ACK) != 0
         if seen.place != place or s.ip_id > 0 or (reply and due == 0):
             return seen.frame
-    seen.signature = signature
+    seen.signature = s.signature
     seen.time = s.time
     seen.frame = s.frame
     seen.place = place
@@ -546,34 +535,6 @@ def count_ttl(values: Any, numbers: Any, ttl: int) -> None:
 
 
 @callee
-def unfinished_checksum(s: Any) -> Any:
-    """Whether the checksum holds only the pseudo-header's sum (RFC 9293 3.1), for the sender's network card to finish.
-
-    With or without the length: for what the card also cuts up, some systems leave it out.
-    """
-    total = np.uint64(6)
-    if s.ipv6:
-        for word in (s.src_hi, s.dst_hi):
-            total += (word & np.uint64(0xFFFFFFFF)) + (word >> np.uint64(32))
-        for word in (s.src_lo, s.dst_lo):
-            total += (word & np.uint64(0xFFFFFFFF)) + (word >> np.uint64(32))
-    else:
-        total += (s.src_lo & np.uint64(0xFFFFFFFF)) + (s.dst_lo & np.uint64(0xFFFFFFFF))
-    whole = total + np.uint64(np.int64(s.header) + s.length)
-    for _ in range(4):
-        total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
-        whole = (whole & np.uint64(0xFFFF)) + (whole >> np.uint64(16))
-    return s.checksum == whole or s.checksum == total
-
-
-@compiled(segments=SEGMENT, unfinished=np.bool_)
-def unfinished_checksums(segments: Any, unfinished: Any) -> None:
-    """The same for many segments, into `unfinished`."""
-    for i in range(len(segments)):
-        unfinished[i] = unfinished_checksum(segments[i])
-
-
-@callee
 def note_host(h: Any, s: Any, first: bool) -> None:
     """The baselines of an address. Only first sightings count, except where frames are counted."""
     h.packets += 1
@@ -587,7 +548,7 @@ def note_host(h: Any, s: Any, first: bool) -> None:
     h.first_incoming += s.direction == DIRECTION_IN
     h.first_outgoing += s.direction == DIRECTION_OUT
     h.summed += 1
-    h.unfinished += unfinished_checksum(s)
+    h.unfinished += s.unfinished
     if s.flags & SYN:
         count_ttl(h.syn_ttl, h.syn_ttl_count, s.ttl)
         return
@@ -596,6 +557,30 @@ def note_host(h: Any, s: Any, first: bool) -> None:
     if not s.ipv6:
         h.established4 += 1
         h.zero_id += s.ip_id == 0
+
+
+@callee
+def look_ahead(
+    i: int, segments: Any, tuples: Any, tuple_slots: Any, hosts: Any, connections: Any, sides: Any, sightings: Any
+) -> None:
+    """Have what the next segments need brought into the cache, step by step, since each look-up needs the one before.
+
+    A slot of `tuple_slots` may hold another pair: then what is fetched is of no use, and does no harm.
+    """
+    fetch(segments, i + 4 * AHEAD)
+    s = segments[i + 3 * AHEAD]
+    for place in range(0, COPY_PLACES, 2):
+        fetch(sightings, first_place(s, sightings) + np.uint64(place))
+    fetch(tuple_slots, s.pair & np.uint64(len(tuple_slots) - 1))
+    row = tuple_slots[segments[i + 2 * AHEAD].pair & np.uint64(len(tuple_slots) - 1)]
+    if row != EMPTY:
+        fetch(tuples, row)
+    row = tuple_slots[segments[i + AHEAD].pair & np.uint64(len(tuple_slots) - 1)]
+    if row != EMPTY and tuples[row].connection >= 0:
+        fetch(connections, tuples[row].connection)
+        fetch(sides, 2 * tuples[row].connection)
+        fetch(sides, 2 * tuples[row].connection + 1)
+        fetch(hosts, tuples[row].host0 if segments[i + AHEAD].end == 0 else tuples[row].host1)
 
 
 @compiled(
@@ -644,12 +629,14 @@ def fold_segments(
         ):
             return i
         s = segments[i]
+        if i + 4 * AHEAD < len(segments):
+            look_ahead(i, segments, tuples, tuple_slots, hosts, connections, sides, sightings)
         flags = s.flags
         counts[SEGMENTS] += 1
-        end = sender_end(s)
-        slot, row = find_tuple(s, end, tuples, tuple_slots)
+        end = s.end
+        slot, row = find_tuple(s, tuples, tuple_slots)
         if row == EMPTY:
-            row = add_tuple(s, end, slot, tuples, tuple_slots, counts)
+            row = add_tuple(s, slot, tuples, tuple_slots, counts)
             tuples[row].host0 = find_host(tuples[row].hi0, tuples[row].lo0, hosts, host_slots, counts)
             tuples[row].host1 = find_host(tuples[row].hi1, tuples[row].lo1, hosts, host_slots, counts)
         t = tuples[row]
@@ -671,7 +658,7 @@ def fold_segments(
         if keep:
             seen_streams[i] = t.stream
 
-        first = first_sighting(s, t, t.key, end, sightings) < 0
+        first = first_sighting(s, t, end, sightings) < 0
         number = t.connection
         if number < 0 or (
             first
@@ -746,7 +733,7 @@ def rows_of_tuples(segments: Any, tuples: Any, tuple_slots: Any, rows: Any) -> i
     count = 0
     for i in range(len(segments)):
         s = segments[i]
-        if find_tuple(s, sender_end(s), tuples, tuple_slots)[1] != EMPTY:
+        if find_tuple(s, tuples, tuple_slots)[1] != EMPTY:
             rows[count] = i
             count += 1
     return count
@@ -790,8 +777,8 @@ def select_segments(
     count = 0
     for i in range(len(segments)):
         s = segments[i]
-        end = sender_end(s)
-        _, row = find_tuple(s, end, tuples, tuple_slots)
+        end = s.end
+        _, row = find_tuple(s, tuples, tuple_slots)
         if row == EMPTY:
             continue
         t = tuples[row]
@@ -817,7 +804,7 @@ def select_segments(
         if span.first_file > file or (span.first_file == file and span.first_frame > s.frame):
             continue
 
-        copy_of = first_sighting(s, t, row, end, sightings)
+        copy_of = first_sighting(s, t, end, sightings)
         kind = SILENT
         if copy_of < 0 and s.flags & RST == 0:
             kind = sent(sides[2 * at + end], s)

@@ -17,6 +17,9 @@ MINUTE = 60 * SECOND
 
 COPY_NS = 10 * MILLISECOND  # the copies of one packet (-i any, SPAN, router) are microseconds to milliseconds apart
 COPY_MEMORY = 1 << 15  # packets remembered for that: 3 million packets a second fit into 10 ms
+COPY_PLACES = (
+    4  # rows of that memory in which a packet may stand, so that one packet rarely makes another one forgotten
+)
 OUT_OF_ORDER_NS = (
     3 * MILLISECOND
 )  # a hole filled sooner is reordering, later a retransmission (Wireshark's tcp analysis)
@@ -45,7 +48,7 @@ TUPLE = np.dtype(
         ("lo0", np.uint64),
         ("hi1", np.uint64),
         ("lo1", np.uint64),
-        ("key", np.int64),  # its number since the beginning, whatever row it has
+        ("pair", np.uint64),  # SEGMENT.pair
         ("connection", np.int64),  # row of its last connection; -1 none
         ("stream", np.int64),  # of `file`; -1 past the limit
         ("file", np.int32),  # file in which `stream` and the bases hold; -1 none
@@ -228,7 +231,7 @@ MARK = np.dtype(
 
 # The counters of a state, by index.
 TUPLES, HOSTS, CONNECTIONS, RESETS, STREAMS, NEXT_STREAM, FILE_TUPLES, SEGMENTS = range(8)
-NUMBERED, KEYS, UNLISTED, COUNTERS = range(8, 12)  # connections and address pairs so far, RST frames past RESETS_KEPT
+NUMBERED, UNLISTED, COUNTERS = range(8, 11)  # connections so far, RST frames past RESETS_KEPT
 
 # Zeek's history letters, by code (base/protocols/conn): SYN, SYN-ACK, pure ACK, data, FIN, RST, sent again, zero window.
 LETTERS = "SHADFRTW"

@@ -24,7 +24,6 @@ from analyzer.connections.kernels import (
     fill_tuple_slots,
     rows_of_tuples,
     select_segments,
-    unfinished_checksums,
 )
 from analyzer.errors import Notice
 from analyzer.language import say
@@ -33,7 +32,7 @@ from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, PACK
 Array = npt.NDArray[Any]
 Endpoint = tuple[str, int]
 
-# The window of one connection, in frames. One 10 GB connection must not break the memory promise (120 bytes a frame).
+# The window of one connection, in frames. One 10 GB connection must not break the memory promise (136 bytes a frame).
 HEAD = 8  # the handshake with a retry, and the first request: options, initial numbers, round trips
 BEFORE = 400  # before the first reset (or the end): a full window in flight, retransmissions and keepalives included
 AFTER = 60  # after it: copies, late data, the other end's answer
@@ -254,8 +253,6 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
     )
     order = np.argsort(marks["connection"], kind="stable")
     code, rows, marks, checks = code[order], rows[order], marks[order], checks[order]
-    unfinished = np.empty(len(rows), np.bool_)
-    unfinished_checksums(rows, unfinished)
     has_ack = marks["relative_ack"] >= 0
     directions = np.array([_DIRECTION_CODES[i] for i in range(3)])
     frame = pd.DataFrame(
@@ -286,7 +283,7 @@ def packets(wanted: Wanted, parts: Sequence[tuple[str, Selection, Array | None]]
             "tsval": integers(rows["tsval"], rows["has_timestamps"]),
             "tsecr": integers(rows["tsecr"], rows["has_timestamps"]),
             "checksum_ok": booleans(checks == 1, checks >= 0),
-            "unfinished_checksum": booleans(unfinished),
+            "unfinished_checksum": booleans(rows["unfinished"]),
             "interface": integers(rows["interface"], rows["interface"] >= 0),
             "vlan": integers(rows["vlan"], rows["vlan"] >= 0),
             "tunnel": strings(_TUNNELS, rows["tunnel"]),

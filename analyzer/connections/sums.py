@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.compiled import callee, compiled
+from analyzer.compiled import HASH, callee, compiled, mix
 from analyzer.connections.candidates import GOODBYE, SAYS_GOODBYE
 from analyzer.connections.layout import ATTEMPT_NS, CONNECTION, HOST, SETTLED_NS, SIDE, TUPLE
 from analyzer.connections.layout import MINUTE as MINUTE_NS
@@ -46,7 +46,6 @@ MINUTE = np.dtype(
 COUNTS = ("opened", "ended_well", "reset")  # what MINUTE counts
 ANY = -1  # instead of a row of layout.HOST: any client
 NUMBER = np.dtype(np.int64)
-MIX = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = -1
 
 ENDED_WELL, ENDED_RESET, ENDED_ELSE = range(3)  # what became of a connection, as far as MINUTE counts it
@@ -149,13 +148,6 @@ def add_to_hosts(connections: Any, sides: Any, chosen: Any, paths: Any, hosts: A
             ttls[256 * np.int64(of_client) + of_server] += 1
 
 
-@callee
-def mix(h: Any, value: Any) -> Any:
-    """Stir one more number into a hash."""
-    h = (h ^ np.uint64(value)) * MIX
-    return h ^ (h >> np.uint64(29))
-
-
 @compiled(rows=PATH, slots=NUMBER)
 def merge_paths(rows: Any, slots: Any) -> int:
     """Merge rows of one path into the first of them, and put these in front; how many there are. `slots` are empty."""
@@ -163,7 +155,7 @@ def merge_paths(rows: Any, slots: Any) -> int:
     count = 0
     for i in range(len(rows)):
         new = rows[i]
-        slot = mix(mix(mix(MIX, new.client), new.server), new.port) & last
+        slot = mix(mix(mix(HASH, new.client), new.server), new.port) & last
         while slots[slot] != EMPTY:
             path = rows[slots[slot]]
             if path.client == new.client and path.server == new.server and path.port == new.port:
@@ -186,7 +178,7 @@ def merge_paths(rows: Any, slots: Any) -> int:
 def find_minute(minute: Any, path: Any, rows: Any, slots: Any, count: Any) -> Any:
     """The row of a minute of a path (or of another minute of it); `count` when it is new, and then its key is written there."""
     last = np.uint64(len(slots) - 1)
-    slot = mix(mix(mix(mix(MIX, minute), path.client), path.server), path.port) & last
+    slot = mix(mix(mix(mix(HASH, minute), path.client), path.server), path.port) & last
     while slots[slot] != EMPTY:
         row = rows[slots[slot]]
         if row.minute == minute and row.client == path.client and row.server == path.server and row.port == path.port:
