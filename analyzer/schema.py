@@ -515,6 +515,8 @@ ENDINGS = _table(
     absent_at_sender=_c("boolean", "a point at the apparent sender's host holds this connection's packets around the moment, and not this reset"),
     at_peer=_c("boolean", "the same reset is seen at the other end's host"),
     later_elsewhere=_c("boolean", "another point shows an earlier reset of this connection: this one is a consequence"),
+    client_unseen=_c("Int64", "payload of the client that another point, on its own host, shows in all, less what this point had shown by then; "
+                              "null without such a point", "bytes"),
     # the population
     path_survived=_c("Float64", "longest silence that another exchange on this path survived", "s"),
     path_failed=_c("Float64", "shortest silence after which this path failed", "s"),

@@ -183,6 +183,41 @@ def test_harm_is_unknown_where_the_words_are_sealed() -> None:
     assert judge(**idle, request_unanswered=True).harmless is False
 
 
+@pytest.mark.parametrize(
+    ("facts", "harmless"),
+    [
+        ({"apparent_sender": "server", "captured_at": "peer"}, True),
+        ({"apparent_sender": "server", "captured_at": "sender", "keepalives": 3, "keepalives_unanswered": 3}, None),
+        ({"apparent_sender": "server", "captured_at": "peer", "keepalives": 3, "keepalives_unanswered": 3}, True),
+        ({"apparent_sender": "client", "captured_at": "sender"}, True),
+        ({"apparent_sender": "client", "captured_at": "peer", "ttl": 60, "ttl_usual": 64, "ttl_delta": -4, "live_socket": False}, None),
+        ({"apparent_sender": "client", "captured_at": "peer", "client_unseen": 0}, True),
+        ({"apparent_sender": "client", "captured_at": "peer", "client_unseen": 36}, None),
+    ],
+    ids=["at the client", "no way to the client", "at the client, no way", "the client's own", "in the client's name", "both ends", "swallowed"],
+)  # fmt: skip
+def test_what_the_client_may_have_sent_unseen_is_not_called_harmless(
+    facts: dict[str, Any], harmless: bool | None
+) -> None:
+    """A device that resets in its name, or a path on which keepalives die, may have swallowed its request before the capture point."""
+    quiet = {**LIVE, "unacked_sender": 0, "unacked_peer": 0, "lossless": True, "request_unanswered": False}
+    assert judge(**{**quiet, **facts}).harmless is harmless
+
+
+def test_a_host_that_did_not_answer_had_not_only_lost_a_process() -> None:
+    """A kernel answers what is repeated at once, whatever became of its programs: so it is not said of a host that was away."""
+    away = {**DIED, "answers_trigger": True, "trigger_had_ack": True, "live_socket": False, "sender_fin": False}
+    assert judge(**away, retransmissions=0).cause == "process_exit"
+    assert judge(**away, retransmissions=6).cause == "connection_state_lost"
+
+
+def test_a_timer_that_the_log_tells_explains_a_reset_without_a_fin() -> None:
+    """MariaDB ends what rests for longer than wait_timeout so; without the log nobody can tell it from any other abort."""
+    resting = {**LIVE, "apparent_sender": "server", "sender_fin": False}
+    assert judge(**resting, server_log_events="idle_timeout").cause == "server_timeout"
+    assert judge(**resting).cause == "abortive_close"
+
+
 @pytest.mark.parametrize("pair", diagnosis.hypotheses(), ids=lambda p: f"{p.cause.id}-{p.origin}")
 def test_a_stranger_can_look_up_where_a_sign_comes_from(pair: diagnosis.Hypothesis) -> None:
     """RFC sections, kernel functions, papers, vendors' pages and lab cases: none is a handle of private notes, and each lab case exists."""

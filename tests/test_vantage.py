@@ -190,3 +190,15 @@ def test_another_connection_of_the_same_addresses_is_not_the_same_connection() -
     w.reset(1, 5.0, point="client", from_client=False, seq=500, frame=9)
     found, _, _ = w.judged()
     assert found["absent_at_sender"].isna().all()
+
+
+def test_what_the_clients_host_shows_and_the_server_had_not_seen() -> None:
+    """A query that a device swallowed: the server's capture alone would call the reset that it received harmless."""
+    w = World()
+    w.connect(1, 90.0)
+    w.reset(1, 100.0, point="server", from_client=True, seq=500, frame=7)
+    w.endings[0]["client_bytes"] = 100
+    w.connections[0]["client_bytes"], w.connections[1]["client_bytes"] = 136, 100
+    assert list(w.judged()[0]["client_unseen"]) == [36]
+    w.connections[0]["client_bytes"] = 100
+    assert list(w.judged()[0]["client_unseen"]) == [0]

@@ -36,6 +36,10 @@ CAUSE = Cause(
              lambda e: all_of(e["apparent_sender"] == "server", e["ended_together"] >= 2), 3, 0,
              source="Linux __tcp_close; lab cases server_process_killed, listener_killed",
              plain="other connections of that port were closed or reset by the server within the same second"),
+        Sign("silent_kernel", "{peer} had repeated itself {retransmissions} times without an answer before: a host that runs answers at once, "
+             "whatever became of its programs",
+             lambda e: all_of(e["answers_trigger"], e["retransmissions"] >= 2), -8, 0, source="RFC 9293 3.10.7.1; lab case host_power_cycle",
+             plain="{peer} had repeated itself without an answer before: a host that runs answers at once, whatever became of its programs"),
         Sign("orderly", "the server had announced its end in its protocol", goodbye_said,
              -6, 0, source="server_shutdown explains more"),
         Sign("refused_next", "the next attempt was refused", lambda e: any_of(e["retry_refused"], e["service_refused"]), 4, -4,

@@ -9,7 +9,8 @@ CAUSE = Cause(
     mechanism=(
         "A timer of the server application expired. It said goodbye (PostgreSQL FATAL 25P03 or 57P05), closed with a FIN, and the client, which "
         "had not looked, sent its next request. Nobody reads it any more, so the server's kernel answers with a reset (reason TCP_ABORT_ON_DATA "
-        "or NO_SOCKET). The reset is correct; the timer is the reason. It is the application's: TCP itself has no idle limit."
+        "or NO_SOCKET). MariaDB says nothing and resets at once, without a FIN. The reset is correct; the timer is the reason. It is the "
+        "application's: TCP itself has no idle limit."
     ),
     remedy=(
         "In the application: end transactions before it goes idle, and test a connection before reuse (`pool_pre_ping`). On the server: raise "
@@ -30,9 +31,12 @@ CAUSE = Cause(
         Sign("evidence", "the goodbye is in the payload or in the log",
              lambda e: any_of(e["server_goodbye"] == "idle_timeout", e["server_log_events"].str.contains("idle_timeout|local_timeout")).fillna(False),
              0, source="the packet alone cannot show it: a log or the payload must", needed=True),
-        Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before", lambda e: e["sender_fin"], 5, -6,
+        Sign("closed_first", "{sender} had sent its FIN {since_sender_fin} before",
+             lambda e: known(e["sender_fin"], any_of(e["sender_fin"], e["answers_trigger"])), 5, -6, group="ended",
              source="RFC 9293 3.10.7.4; lab case data_after_close",
              plain="{sender} had sent its FIN before"),
+        Sign("reset_outright", "its socket sent the reset unasked, in place of a FIN",
+             lambda e: all_of(~e["answers_trigger"], e["live_socket"]), 5, 0, group="ended", source="lab case mariadb_wait_timeout"),
         Sign("answers_late_request", "the reset answers what the client sent after "
                                      "that", lambda e: all_of(e["answers_trigger"], e["sender_fin"]), 4, 0,
              source="Linux tcp_v4_send_reset", cites=("trigger_frame", "frame")),

@@ -230,7 +230,7 @@ def _findings(
                 ),
                 "emitter": _emitter(ending, best) if named else "unknown",
                 "proof": proof if named else None,
-                "harmless": _harmless(ending, best.cause),
+                "harmless": _harmless(ending, best.cause, who if named else "undetermined"),
                 "alternatives": [
                     {
                         "cause": pairs[n].cause.id,
@@ -255,7 +255,7 @@ _READ = (
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
     "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger", "sender_fin", "client_log_events", "server_log_events",
-    "kernel_sent",
+    "kernel_sent", "client_unseen", "keepalives_unanswered",
 )  # fmt: skip
 
 
@@ -280,7 +280,22 @@ def _emitter(ending: Any, best: Hypothesis) -> str:
     return "kernel" if ending.answers_trigger else usual
 
 
-def _harmless(ending: Any, cause: Cause) -> bool | None:
+def _all_seen(ending: Any, reset_by: str) -> bool:
+    """Tell whether nothing speaks for it that the client had sent what this capture point could not see: a device may have kept it.
+
+    On the client's host all is seen. A reset of the client's own stack says by its number what was sent before. A device that resets in the client's
+    name, or a path on which keepalives die, may have swallowed a request before it came here.
+    """
+    if ending.client_unseen is not None:
+        return bool(ending.client_unseen == 0)
+    if ending.captured_at == ("sender" if ending.apparent_sender == "client" else "peer"):
+        return True
+    if ending.apparent_sender == "client":
+        return reset_by == "client"
+    return not ending.keepalives_unanswered
+
+
+def _harmless(ending: Any, cause: Cause, reset_by: str) -> bool | None:
     """Tell whether nothing was lost: all payload acknowledged both ways and nothing outstanding, a probe, or a late or ineffective reset."""
     if ending.kind == "fin_midway" and cause.id != "orderly_close":
         told = "unexpected_end" in f"{ending.client_log_events} {ending.server_log_events}"
@@ -298,7 +313,8 @@ def _harmless(ending: Any, cause: Cause) -> bool | None:
     ):
         return False
     delivered = ending.unacked_sender == 0 and ending.unacked_peer == 0 and ending.lossless is True
-    return True if delivered and ending.request_unanswered is False and not ending.transaction_open else None
+    answered = ending.request_unanswered is False and not ending.transaction_open
+    return True if delivered and answered and _all_seen(ending, reset_by) else None
 
 
 def band(confidence: float | None) -> str:

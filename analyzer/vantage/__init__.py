@@ -32,8 +32,8 @@ SAME_RESET = 2.0  # s
 class Vantage:
     """What several capture points add.
 
-    facts      keyed by `ending`: at_sender, absent_at_sender, at_peer, later_elsewhere (boolean), same_as (the ending that stands
-               for this connection life: itself, or the one it is merged into)
+    facts      keyed by `ending`: at_sender, absent_at_sender, at_peer, later_elsewhere (boolean), client_unseen (bytes), same_as (the
+               ending that stands for this connection life: itself, or the one it is merged into)
     sightings  ending, point, capture, frame, stream: the same reset at each point, its own included
     legs       ending, connection: every row of CONNECTIONS that is this connection life, at any point and under any address
     """
@@ -89,6 +89,7 @@ _LOOKED_AT = (
     "time",
     "apparent_sender",
     "direction",
+    "client_bytes",
 )
 
 
@@ -111,6 +112,7 @@ def vantage(
             "absent_at_sender": None,
             "at_peer": None,
             "later_elsewhere": None,
+            "client_unseen": None,
         }
         sightings.append(
             {"ending": e.ending, "point": e.point, "capture": e.capture, "frame": e.frame, "stream": e.stream}
@@ -126,6 +128,8 @@ def vantage(
         mine = kin.by_id[e.connection]
         for other in kin.of(e.connection):
             there = points[other.point]
+            if there.where == "client" and other.point != e.point:
+                fact["client_unseen"] = max((other.client_bytes or 0) - (e.client_bytes or 0), 0)
             merge.relate(e.connection, other.connection)
             legs.append({"ending": e.ending, "connection": other.connection})
             seen = _find_again(e, mine, frames.get(e.connection, []), other, frames.get(other.connection, []))
@@ -153,11 +157,12 @@ def vantage(
                 fact["absent_at_sender"] = True if covers and not there.drops else None
         facts.append(fact)
     names = ["at_sender", "absent_at_sender", "at_peer", "later_elsewhere"]
-    table = pd.DataFrame(facts, columns=["ending", *names])
+    table = pd.DataFrame(facts, columns=["ending", *names, "client_unseen"])
     table["same_as"] = table["ending"].map(merge.primaries(sightings, {p: c.where for p, c in points.items()}))
     table["later_elsewhere"] = table["ending"].map(merge.later)
     for name in names:
         table[name] = table[name].astype("boolean")
+    table["client_unseen"] = table["client_unseen"].astype("Int64")
     all_legs = pd.DataFrame(legs, columns=["ending", "connection"])
     all_legs["ending"] = all_legs["ending"].map(table.set_index("ending")["same_as"])
     seen = pd.DataFrame(sightings, columns=["ending", "point", "capture", "frame", "stream"])
@@ -246,6 +251,7 @@ def apply(endings: pd.DataFrame, seen: Vantage) -> pd.DataFrame:
     out = endings.copy()
     for name in ("at_sender", "absent_at_sender", "at_peer", "later_elsewhere"):
         out[name] = out["ending"].map(facts[name]).astype("boolean")
+    out["client_unseen"] = out["ending"].map(facts["client_unseen"]).astype("Int64")
     stands_for = out["ending"].map(facts["same_as"])
     legs = ["other_leg", "other_leg_delay", "other_leg_connection", "other_leg_messages", "other_leg_error"]
     paired = out.loc[out["other_leg"].notna(), legs].assign(stands_for=stands_for)

@@ -16,7 +16,7 @@ from analyzer import schema
 # What is looked at of connections that may be the same one.
 _KIN = [
     "connection", "point", "client_ip", "client_port", "server_ip", "server_port", "client_isn", "server_isn", "first", "server_rtt",
-    "handshake", "syn_frames", "roles_known",
+    "handshake", "syn_frames", "roles_known", "client_bytes",
 ]  # fmt: skip
 
 
