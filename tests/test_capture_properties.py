@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrHopByHop
 
-from analyzer import capture
+from analyzer import capture, schema
 from analyzer.capture import links, pcap, pcapng, reading, walking
 from analyzer.capture.streams import Stream
 from analyzer.errors import Notice
@@ -87,7 +87,8 @@ def everything(path: Path, chunk_bytes: int) -> tuple[np.ndarray, dict[str, obje
         tally.add(chunk)
         chunks.append(chunk)
     segments = np.concatenate([chunk.segments for chunk in chunks])
-    return segments, tally.row() | {"fragments": tally.fragments}, [n for chunk in chunks for n in chunk.notices]
+    (row,) = schema.records(capture.captures([tally]))
+    return segments, row | {"fragments": tally.fragments}, [n for chunk in chunks for n in chunk.notices]
 
 
 @pytest.mark.parametrize("name", FILES)
