@@ -9,14 +9,16 @@ The kernels and the decompressors hold no lock, so that threads suffice; the int
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from threading import Condition
 from types import MappingProxyType
 
 from analyzer.capture.files import CaptureFile
 from analyzer.capture.reading import Chunk, Keep, read
+from analyzer.capture.records import Rows
 from analyzer.capture.walking import Mark
 
 # Decoded bytes that may wait, of all files: most of what a file of 200 MB decodes to. The file in turn may always have AT_HAND chunks.
@@ -81,6 +83,8 @@ def read_all(
 ) -> Iterator[tuple[int, Chunk]]:
     """Yield the chunks of all files, each with its file's number: one file after the other, in the order given.
 
+    A chunk's segments hold until the next one is taken.
+
     Parameters
     ----------
     files : sequence of (number, CaptureFile)
@@ -96,9 +100,25 @@ def read_all(
     UnusableInput
         When a file can no longer be opened; the chunks before it were yielded.
     """
+    spare: deque[Rows] = deque()
+    with closing(_read_all(files, threads, keep, marks, spare)) as chunks:
+        for number, chunk in chunks:
+            yield number, chunk
+            if chunk.segments.base is not None:  # rows that were kept are a copy already
+                spare.append(chunk.segments.base)
+
+
+def _read_all(
+    files: Sequence[tuple[int, CaptureFile]],
+    threads: int,
+    keep: Keep | None,
+    marks: Mapping[int, Sequence[Mark]],
+    spare: deque[Rows],
+) -> Generator[tuple[int, Chunk]]:
+    """The same; `spare` is memory that may be used for segments."""
     if threads < 2 or not files:
         for number, file in files:
-            yield from ((number, chunk) for chunk in read(file, keep=keep))
+            yield from ((number, chunk) for chunk in read(file, keep=keep, spare=spare))
         return
     pieces = [
         (number, file, begin, end)
@@ -110,7 +130,7 @@ def read_all(
     def produce(place: int) -> None:
         _, file, begin, end = pieces[place]
         try:
-            for chunk in read(file, keep=keep, begin=begin, end=end):
+            for chunk in read(file, keep=keep, begin=begin, end=end, spare=spare):
                 waiting.put(place, chunk)
             waiting.put(place, None)
         except _Stopped:

@@ -603,7 +603,7 @@ def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, ta
     base : int
         Where in the file `data` starts, in bytes.
     segments : SEGMENT
-        Filled from its beginning; as long as `records`.
+        Filled from its beginning; at least as long as `records`.
     tally : int64
         Counts are added to it, see `new_tally`.
 

@@ -6,7 +6,9 @@ Never here: a format's layout (pcap, pcapng), headers (decode), which files ther
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +87,7 @@ def read(
     keep: Keep | None = None,
     begin: Mark | None = None,
     end: Mark | None = None,
+    spare: deque[Rows] | None = None,
 ) -> Iterator[Chunk]:
     """Read a capture file.
 
@@ -100,6 +103,8 @@ def read(
 
     begin, end : Mark, optional
         Read only what lies between these marks of an earlier reading.
+    spare : deque of SEGMENT arrays, optional
+        Memory of earlier chunks that is used again: fresh memory costs as much as decoding into it.
 
     Yields
     ------
@@ -129,7 +134,7 @@ def read(
             if not len(records) and not notices:
                 continue
             tally = decode.new_tally(previous)
-            segments = np.empty(len(records), SEGMENT)
+            segments = _room(len(records), spare)
             found = decode.decode(stretch.data, records, stretch.frame, stretch.base, segments, tally)
             derive(segments[:found])
             previous = tally[decode.PREVIOUS]
@@ -140,6 +145,8 @@ def read(
             if keep is not None:
                 rows = last.segments[keep(last.segments)]
                 last = replace(last, segments=rows, behind=behind(stretch.data, stretch.base, rows))
+                if spare is not None:
+                    spare.append(segments)
             place = stretch.base + stretch.step.position
             if place - marked >= PIECE_BYTES and not stream.compression:
                 last = replace(last, mark=Mark(place, stretch.frame + len(records), parser.fork()))
@@ -150,6 +157,14 @@ def read(
         nothing = [] if last else [Notice("info", file.name, "", say("The capture holds no packets."))]
         rest = _chunk(np.empty(0, SEGMENT), 0, decode.new_tally(NO_TIME), parser, nothing)
         yield replace(rest, secrets=tuple(secrets))
+
+
+def _room(rows: int, spare: deque[Rows] | None) -> Rows:
+    """Return an array for at least so many segments, a spare one where it is long enough."""
+    with suppress(IndexError):
+        if spare is not None and len(found := spare.pop()) >= rows:
+            return found
+    return np.empty(1 << rows.bit_length(), SEGMENT)
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:
