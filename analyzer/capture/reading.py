@@ -164,7 +164,7 @@ def _room(rows: int, spare: deque[Rows] | None) -> Rows:
     with suppress(IndexError):
         if spare is not None and len(found := spare.pop()) >= rows:
             return found
-    return np.empty(1 << rows.bit_length(), SEGMENT)
+    return np.empty(1 << max(rows - 1, 0).bit_length(), SEGMENT)
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:
