@@ -377,9 +377,8 @@ def main() -> None:
     """Run the command and leave with its exit status; an error is one sentence, never a traceback."""
     gc.disable()  # what a command makes lives until it ends: to look for garbage costs a fifth of its time and finds none
     atexit.register(gc.freeze)  # nor is it looked for on the way out
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # no matrix is multiplied, and numpy's threads for that would spin beside ours
+    # No matrix is multiplied here, and numpy's threads for that would spin beside ours.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # some versions of typer make Ctrl-C a status, others an exception
