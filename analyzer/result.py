@@ -18,7 +18,7 @@ import pandas as pd
 
 from analyzer.errors import Notice, UsageError
 from analyzer.language import ENGLISH, say, using
-from analyzer.schema import ACK, records
+from analyzer.schema import ACK, ADDRESS_CHANGES, ICMP_ERRORS, records
 
 SCHEMA = "pcapreport/1"
 
@@ -64,6 +64,8 @@ class Diagnosis:
     incidents: pd.DataFrame
     traffic: pd.DataFrame
     verdict: Mapping[str, Any]
+    icmp_errors: pd.DataFrame = field(default_factory=ICMP_ERRORS.empty)
+    address_changes: pd.DataFrame = field(default_factory=ADDRESS_CHANGES.empty)
     records: Mapping[str, str] = field(
         default_factory=dict
     )  # ending -> how often answers as sure were right in the lab

@@ -209,6 +209,44 @@ RESET_FRAMES = _table(
     ttl=_c("Int64", "TTL or hop limit"),
 )
 
+# What an ICMP error says of the packet that it quotes, of either version.
+ICMP_SAYS = ("network unreachable", "host unreachable", "protocol unreachable", "port unreachable", "administratively prohibited",
+             "fragmentation needed", "time exceeded", "other")  # fmt: skip
+
+ICMP_ERRORS = _table(
+    "ICMP_ERRORS",
+    "one ICMP or ICMPv6 error that quotes a TCP segment, copies (-i any, mirrors) included; the quoted segment is no packet of any table",
+    point=_c("string", "capture point"),
+    capture=_c("string", "file name as shown to the user"),
+    frame=_c("Int64", "Wireshark's frame.number in that file"),
+    time=_c(TIME, "capture time"),
+    type=_c("Int64", "ICMP type (RFC 792), or ICMPv6's (RFC 4443)"),
+    code=_c("Int64", "ICMP code"),
+    says=_c("string", "one of ICMP_SAYS: the same words for both versions"),
+    sender=_c("string", "source address of the error: a router, or the host that the segment was for", caveat="can be forged, like any address"),
+    receiver=_c("string", "whom it tells: the sender of the quoted segment"),
+    src=_c("string", "source address of the quoted segment"),
+    sport=_c("Int64", "its source port"),
+    dst=_c("string", "its destination address"),
+    dport=_c("Int64", "its destination port"),
+    seq=_c("Int64", "its raw sequence number; null where the quote is cut before it"),
+    mtu=_c("Int64", "largest packet that the next link carries; null but for 'fragmentation needed'", "bytes"),
+    connection=_c("Int64", "CONNECTIONS.connection that the quoted segment belongs to; null where the capture point has none"),
+)
+
+ADDRESS_CHANGES = _table(
+    "ADDRESS_CHANGES",
+    "one announcement (ARP, neighbour advertisement) of an address with another hardware address than its last one: another machine took it over, "
+    "or a second network card answers for it",
+    point=_c("string", "capture point"),
+    capture=_c("string", "file name as shown to the user"),
+    frame=_c("Int64", "Wireshark's frame.number in that file"),
+    time=_c(TIME, "capture time"),
+    address=_c("string", "IP address"),
+    before=_c("string", "hardware address that it was announced with before"),
+    now=_c("string", "hardware address that it is announced with"),
+)
+
 PACKETS = _table(
     "PACKETS",
     "one TCP segment of a connection that ended badly (pass 2), bounded per ending: the handshake, the last hundreds, some after",
@@ -295,7 +333,7 @@ CONNECTIONS = _table(
     spoke_last=_c("string", "'client' or 'server': whose payload was last before that FIN (or at all); null without payload"),
     said_last=_c("Int64", "payload of that end since the other one had spoken", "bytes"),
     spoken_to=_c("boolean", "the other end sent payload after that FIN; null without a FIN"),
-    ended=_c("string", "'well', 'reset', 'silence' (unanswered) or 'open' (nothing said it ended)"),
+    ended=_c("string", "'well', 'reset', 'silence' (unanswered, or a SYN that an ICMP error answered) or 'open' (nothing said it ended)"),
 )
 
 HOSTS = _table(
@@ -477,6 +515,13 @@ ENDINGS = _table(
     lost_segment=_c("Int64", "largest segment that its sender was repeating without an acknowledgement", "bytes", "null when nothing was repeated"),
     largest_delivered=_c("Int64", "largest segment of that same end that was acknowledged", "bytes"),
     heard_since_loss=_c("boolean", "segments of the other end came after that repeating had begun"),
+    icmp_error=_c("string", "what an ICMP error says that quotes a segment of this connection which was never acknowledged (ICMP_ERRORS.says), the "
+                            "first one", caveat="null also where the capture could not show any: absence says nothing"),
+    icmp_frame=_c("Int64", "its frame; null where it stands in another file than the ending"),
+    icmp_from=_c("string", "its source address", caveat="of a router, or of the host that the segment was for; it can be forged"),
+    icmp_from_end=_c("boolean", "that is the address which the quoted segment was for"),
+    icmp_mtu=_c("Int64", "largest packet that it allows", "bytes"),
+    icmp_ignored=_c("boolean", "larger segments were sent after it said how large they may be; null for other errors"),
     syn_frames=_c("Int64", "client SYNs seen before the reset"),
     syn_answer=_c("string", "what answered the client's SYN: 'syn_ack', 'ack' (a bare ACK: RFC 5961 challenge or TIME-WAIT), 'wrong_number' "
                             "(a SYN-ACK for another SYN); null when nothing did or no SYN was seen"),
@@ -501,6 +546,12 @@ ENDINGS = _table(
                                "for fewer than four attempts"),
     retry_interval=_c("Float64", "median pause between those attempts", "s"),
     connected_again=_c("Float64", "seconds until the first of them that worked: opened and not reset, or the server sent payload", "s"),
+    # who has the address
+    moved_before=_c("Float64", "reset minus the announcement (ARP, neighbour advertisement) of the apparent sender's address with another hardware "
+                               "address than before, since that address's last packet here; null where none was seen", "s"),
+    moved_frame=_c("Int64", "its frame; null where it stands in another file than the ending"),
+    hardware_before=_c("string", "hardware address that the apparent sender's address had before"),
+    hardware_now=_c("string", "hardware address that it was announced with"),
     # where the capture was taken, for this connection
     captured_at=_c("string", "'sender', 'peer' (on that end's host), 'between' or 'unknown'"),
     direction=_c("string", "'in' or 'out' at the capturing host; null where the capture does not say"),
@@ -778,6 +829,6 @@ INCIDENTS = _table(
 )
 
 TABLES: tuple[Table, ...] = (
-    RESET_FRAMES, PACKETS, CONNECTIONS, HOSTS, GAPS, TRAFFIC, CAPTURES, COVERAGE, ENDINGS,
+    RESET_FRAMES, ICMP_ERRORS, ADDRESS_CHANGES, PACKETS, CONNECTIONS, HOSTS, GAPS, TRAFFIC, CAPTURES, COVERAGE, ENDINGS,
     LOG_LINES, LOG_SOURCES, MATCHES, CLOCKS, UNMATCHED_LOG_LINES, LOG_REMARKS, EVIDENCE, FINDINGS, INCIDENTS,
 )  # fmt: skip

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from analyzer.capture.files import CaptureFile as CaptureFile
     from analyzer.capture.files import distinct as distinct
     from analyzer.capture.files import find as find
+    from analyzer.capture.heard import address_changes as address_changes
+    from analyzer.capture.heard import icmp_errors as icmp_errors
+    from analyzer.capture.messages import Heard as Heard
     from analyzer.capture.overlaps import seams as seams
     from analyzer.capture.overlaps import seen_twice as seen_twice
     from analyzer.capture.quality import captures as captures
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "CaptureFile": "files",
     "Chunk": "reading",
+    "Heard": "messages",
     "Tally": "tally",
+    "address_changes": "heard",
     "captures": "quality",
     "checksums": "behind",
     "chosen": "choosing",
@@ -38,6 +43,7 @@ _HOMES = {
     "distinct": "files",
     "extract": "extraction",
     "find": "files",
+    "icmp_errors": "heard",
     "payloads": "extraction",
     "read": "reading",
     "read_all": "ahead",

@@ -1,6 +1,7 @@
 """The decoder: RECORD rows and the bytes behind them -> SEGMENT rows. The one place that reads link, IP and TCP headers.
 
-Lives here: compiled kernels for link layers, tunnels, IPv4, IPv6 and TCP, all in one file (see analyzer.compiled).
+Lives here: compiled kernels for link layers, tunnels, IPv4, IPv6 and TCP, all in one file (see analyzer.compiled). Of what is no TCP,
+the messages that may tell of a connection are only found (PLACE); `messages` reads them.
 Never here: a capture format, a file, a connection.
 
 Nothing is read beyond a frame's captured bytes nor beyond the length that its IP header states; every loop advances.
@@ -12,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.capture.records import RECORD, Bytes, Counts, Rows
+from analyzer.capture.records import PLACE, RECORD, Bytes, Counts, Rows
 from analyzer.compiled import callee, compiled
 from analyzer.schema import DIRECTION_IN, DIRECTION_OUT, DIRECTION_UNKNOWN, NO_TIME, RST, SEGMENT
 
 # What a frame turned out to be.
-TCP, OTHER, UNREADABLE, FRAGMENT, CARRIER = 0, 1, 2, 3, 4
+TCP, OTHER, UNREADABLE, FRAGMENT, CARRIER, MESSAGE = 0, 1, 2, 3, 4, 5
 
 CARRIERS = (17, 47, 4, 41)  # protocol numbers of what may hold another IP header: UDP, GRE, IPv4, IPv6
 LAYERS = 6  # IP headers within each other that are followed; mirrored overlays have three
@@ -25,13 +26,25 @@ LAYERS = 6  # IP headers within each other that are followed; mirrored overlays 
 TUNNEL_VXLAN, TUNNEL_GENEVE, TUNNEL_GRE, TUNNEL_ERSPAN, TUNNEL_IP, TUNNEL_GTP, TUNNEL_TZSP = 1, 2, 4, 8, 16, 32, 64
 
 # Places in the tally that `decode` keeps; the last three are times.
-OTHERS, UNREADABLES, FRAGMENTS, CUT, RESETS, DIRECTED, UNDECODED, BACKWARDS, TUNNELS, EARLIEST, LATEST, PREVIOUS = (
-    range(12)
-)
-TALLY = 12
+(
+    OTHERS,
+    UNREADABLES,
+    FRAGMENTS,
+    CUT,
+    RESETS,
+    DIRECTED,
+    UNDECODED,
+    BACKWARDS,
+    TUNNELS,
+    MESSAGES,
+    EARLIEST,
+    LATEST,
+    PREVIOUS,
+) = range(13)
+TALLY = 13
 
 SECOND = 1_000_000_000
-NOT_IP, NOT_DECODED = -1, -2  # instead of the position of an IP header
+NOT_IP, NOT_DECODED, ARP = -1, -2, -3  # instead of the position of an IP header; an ARP message stands at row.offset
 
 
 def new_tally(previous: int) -> Counts:
@@ -125,6 +138,10 @@ def _payload(data: Any, kind: Any, p: Any, end: int, row: Any) -> Any:
             p += 8
         elif kind in (0x8847, 0x8848):
             return _mpls(data, p, end)
+        elif kind == 0x0806:
+            row.offset = p
+            row.captured = end - p
+            return ARP
         elif kind == 0x8864:  # PPPoE session stage (RFC 2516 4): version, code, session, length
             return _ppp(data, p + 6, end)
         elif kind == 0x6558:  # a whole Ethernet frame (RFC 1701, RFC 8926 3.4)
@@ -408,11 +425,32 @@ def _rare_link(data: Any, p: Any, end: int, link: int, row: Any) -> Any:
 
 
 @callee
+def _icmp(data: Any, p: Any, limit: Any) -> Any:
+    """Whether this is an ICMP error that quotes TCP (RFC 792): unreachable, time exceeded, parameter problem.
+
+    Source quench is none of them: hosts have to ignore it (RFC 6633).
+    """
+    if p + 28 > limit or data[p + 17] != 6 or data[p + 8] >> 4 != 4:
+        return False
+    kind = data[p]
+    return kind == 3 or kind == 11 or kind == 12
+
+
+@callee
+def _icmpv6(data: Any, p: Any, limit: Any) -> Any:
+    """Whether this is an ICMPv6 error whose quoted header names TCP (RFC 4443 3), or a neighbour advertisement (RFC 4861 4.4)."""
+    if p + 24 > limit:
+        return False
+    kind = data[p]
+    return kind == 136 or (1 <= kind <= 4 and p + 48 <= limit and data[p + 14] == 6 and data[p + 8] >> 4 == 6)
+
+
+@callee
 def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
     """Read an IPv4 header (RFC 791 3.1).
 
-    Returns TCP, CARRIER (what may hold another IP header) or what else it is; the protocol; where that starts; where the
-    datagram ends.
+    Returns TCP, CARRIER (what may hold another IP header), MESSAGE (its header is at row.offset) or what else it is; the protocol; where
+    that starts; where the datagram ends.
     """
     if p + 20 > end:
         return UNREADABLE, 0, 0, 0
@@ -435,6 +473,10 @@ def _ipv4(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
         protocol = np.int64(data[transport])
         transport += (np.int64(data[transport + 1]) + 2) * 4
     if protocol != 6:
+        if protocol == 1 and _icmp(data, transport, limit):
+            row.offset = p
+            row.captured = limit - p
+            return MESSAGE, protocol, transport, stop
         return (CARRIER if protocol in CARRIERS else OTHER), protocol, transport, stop
     row.ipv6 = False
     row.tos = data[p + 1]
@@ -478,6 +520,10 @@ def _ipv6(data: Any, p: int, end: int, wire_end: int, row: Any) -> Any:
         protocol = np.int64(data[transport])
         transport += size
     if protocol != 6:
+        if protocol == 58 and _icmpv6(data, transport, limit):
+            row.offset = p
+            row.captured = limit - p
+            return MESSAGE, protocol, transport, stop
         return (CARRIER if protocol in CARRIERS else OTHER), protocol, transport, stop
     row.ipv6 = True
     row.tos = (first >> 20) & 0xFF
@@ -569,7 +615,7 @@ def _frame(data: Any, record: Any, base: int, row: Any) -> Any:
         return NOT_DECODED
     for _ in range(LAYERS):
         if p < 0 or p >= end:
-            return OTHER
+            return MESSAGE if p == ARP else OTHER
         version = data[p] >> 4
         if version == 4:
             kind, protocol, transport, stop = _ipv4(data, p, end, wire_end, row)
@@ -589,8 +635,8 @@ def _frame(data: Any, record: Any, base: int, row: Any) -> Any:
     return OTHER
 
 
-@compiled(data=np.uint8, records=RECORD, segments=SEGMENT, tally=np.int64)
-def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, tally: Counts) -> int:
+@compiled(data=np.uint8, records=RECORD, segments=SEGMENT, places=PLACE, tally=np.int64)
+def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, places: Rows, tally: Counts) -> int:
     """Decode frames into segments.
 
     Parameters
@@ -604,6 +650,8 @@ def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, ta
         Where in the file `data` starts, in bytes.
     segments : SEGMENT
         Filled from its beginning; at least as long as `records`.
+    places : PLACE
+        Filled from its beginning with the messages that were found, until it is full; tally[MESSAGES] counts them all.
     tally : int64
         Counts are added to it, see `new_tally`.
 
@@ -637,6 +685,15 @@ def decode(data: Bytes, records: Rows, frame: int, base: int, segments: Rows, ta
                 tally[DIRECTED] += 1
             tally[TUNNELS] |= row.tunnel
             found += 1
+        elif kind == MESSAGE:
+            if tally[MESSAGES] < len(places):
+                place = places[tally[MESSAGES]]
+                place.record = i
+                place.start = row.offset
+                place.size = row.captured
+                place.vlan = row.vlan
+            tally[MESSAGES] += 1
+            tally[OTHERS] += 1
         elif kind == UNREADABLE:
             tally[UNREADABLES] += 1
         elif kind == FRAGMENT:

@@ -6,6 +6,7 @@ Never here: a format's layout (pcap, pcapng), headers (decode), which files ther
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,9 +18,10 @@ from analyzer.capture import decode, links
 from analyzer.capture.behind import Behind, behind
 from analyzer.capture.deriving import derive
 from analyzer.capture.files import CaptureFile
-from analyzer.capture.records import SECRETS_AT_MOST, Counts, Parser, Rows
+from analyzer.capture.messages import BYTES_KEPT, IN_A_CHUNK, Message
+from analyzer.capture.records import PLACE, SECRETS_AT_MOST, Counts, Parser, Rows
 from analyzer.capture.streams import Stream
-from analyzer.capture.walking import CHUNK_BYTES, Mark, parser_of, stretches
+from analyzer.capture.walking import CHUNK_BYTES, Mark, Stretch, parser_of, stretches
 from analyzer.errors import Notice
 from analyzer.language import say
 from analyzer.schema import NO_TIME, SEGMENT
@@ -49,6 +51,8 @@ class Chunk:
     drops        packets lost as the file says, so far; None when it does not
     directions   some frame said whether it came in or went out
     notices      new in this chunk
+    messages     ICMP errors and announcements of addresses, at most IN_A_CHUNK; none where segments were chosen
+    unread_messages  how many more there are
     behind       the bytes of the segments, where those worth them were chosen
     mark         where the chunk ends, if a plain file's next piece begins there
     secrets      where TLS secrets stand in the file (`tls_secrets`): (offset, length) in the uncompressed file; they are not read here
@@ -70,6 +74,8 @@ class Chunk:
     drops: int | None
     directions: bool
     notices: tuple[Notice, ...]
+    messages: tuple[Message, ...] = ()
+    unread_messages: int = 0
     behind: Behind | None = None
     mark: Mark | None = None
     secrets: tuple[tuple[int, int], ...] = ()
@@ -77,7 +83,8 @@ class Chunk:
     @property
     def size(self) -> int:
         """Bytes of memory that it takes."""
-        return self.segments.nbytes + (0 if self.behind is None else self.behind.data.nbytes)
+        messages = len(self.messages) * (sys.getsizeof(self.messages[0]) + 3 * BYTES_KEPT) if self.messages else 0
+        return self.segments.nbytes + messages + (0 if self.behind is None else self.behind.data.nbytes)
 
 
 def read(
@@ -135,7 +142,8 @@ def read(
                 continue
             tally = decode.new_tally(previous)
             segments = _room(len(records), spare)
-            found = decode.decode(stretch.data, records, stretch.frame, stretch.base, segments, tally)
+            places = np.empty(0 if keep is not None else min(len(records), IN_A_CHUNK), PLACE)
+            found = decode.decode(stretch.data, records, stretch.frame, stretch.base, segments, places, tally)
             derive(segments[:found])
             previous = tally[decode.PREVIOUS]
             if tally[decode.UNDECODED] and not warned:
@@ -147,6 +155,9 @@ def read(
                 last = replace(last, segments=rows, behind=behind(stretch.data, stretch.base, rows))
                 if spare is not None:
                     spare.append(segments)
+            elif tally[decode.MESSAGES]:
+                messages = _messages(stretch, places[: tally[decode.MESSAGES]])
+                last = replace(last, messages=messages, unread_messages=int(tally[decode.MESSAGES]) - len(messages))
             place = stretch.base + stretch.step.position
             if place - marked >= PIECE_BYTES and not stream.compression:
                 last = replace(last, mark=Mark(place, stretch.frame + len(records), parser.fork()))
@@ -165,6 +176,15 @@ def _room(rows: int, spare: deque[Rows] | None) -> Rows:
         if spare is not None and len(found := spare.pop()) >= rows:
             return found
     return np.empty(1 << max(rows - 1, 0).bit_length(), SEGMENT)
+
+
+def _messages(stretch: Stretch, places: Rows) -> tuple[Message, ...]:
+    """Take the messages out of a stretch of a file."""
+    times = stretch.step.records["time"][places["record"]].tolist()
+    return tuple(
+        Message(stretch.frame + record, time, vlan, stretch.data[start : start + min(size, BYTES_KEPT)].tobytes())
+        for (record, start, size, vlan), time in zip(places.tolist(), times, strict=True)
+    )
 
 
 def _not_decoded(name: str, link_types: Sequence[int]) -> Notice:

@@ -1,6 +1,6 @@
 """What passes between a capture format and the decoder: RECORD rows, and the steps in which a parser hands them out.
 
-Lives here: the row type of a captured frame, the parser's contract, and the bounds that no length in a file may exceed.
+Lives here: the row types of a captured frame and of a place in it, the parser's contract, and the bounds that no length in a file may exceed.
 Never here: a format, a header, a file.
 
 A parser is sans-IO. It is given a buffer and a position and takes whole records only; what is incomplete stays where it is
@@ -33,6 +33,16 @@ RECORD = np.dtype(
         ("direction", np.uint8),  # schema.DIRECTION_*
     ],
     align=True,
+)
+
+# Where a message that is no TCP segment stands, found by the decoder.
+PLACE = np.dtype(
+    [
+        ("record", np.int64),  # which record of the buffer
+        ("start", np.int64),  # where its IP header or ARP message starts
+        ("size", np.int64),  # bytes from there that were captured
+        ("vlan", np.int64),  # innermost 802.1Q id; -1 none
+    ]
 )
 
 NO_FRAME = -1

@@ -1,6 +1,6 @@
 """The one who answered did not know the connection any more."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, kernel_says, shaking_hands
+from analyzer.causes.cause import Cause, Sign, all_of, kernel_says, known, shaking_hands
 
 CAUSE = Cause(
     id="connection_state_lost",
@@ -25,6 +25,11 @@ CAUSE = Cause(
              source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle", needed=True),
         Sign("refused_next", "the next attempt was refused: the service was gone", lambda e: e["retry_refused"], 6, 0,
              source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle"),
+        Sign("address_moved", "since its last packet, {moved_before} before the reset, the address of {sender} was announced by another hardware "
+             "address than before ({hardware_now}, not {hardware_before})",
+             lambda e: known(e["moved_before"] >= 0, e["moved_before"].notna()), 12, 0,
+             source="RFC 5227 3; lab case address_takeover", cites=("moved_frame", "frame"),
+             plain="since its last packet the address of {sender} was announced by another hardware address than before"),
         Sign("survives_longer", "this path survived a longer silence ({path_survived}) than the one before this reset ({idle_gap})",
              lambda e: e["path_survived"] >= e["idle_gap"], 5, 0, source="lab case idle_timer_bracket",
              plain="this path survived a longer silence than the one before this reset"),

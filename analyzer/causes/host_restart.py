@@ -1,6 +1,6 @@
 """The machine came back without any memory of its connections."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, connected, kernel_says
+from analyzer.causes.cause import Cause, Sign, all_of, connected, kernel_says, known
 
 CAUSE = Cause(
     id="host_restart",
@@ -30,6 +30,10 @@ CAUSE = Cause(
         Sign("unanswered_before", "the other side had repeated itself {retransmissions} times without an answer before",
              lambda e: e["retransmissions"] >= 2, 5, -3, source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle",
              plain="the other side had repeated itself without an answer before"),
+        Sign("unreachable_meanwhile", "{icmp_from} had said by ICMP before: {icmp_error}",
+             lambda e: known(e["icmp_error"] == "host unreachable", e["icmp_error"].notna()), 4, 0,
+             source="RFC 1812 3.3.2: nobody answers ARP for a machine that is down", cites=("icmp_frame",),
+             plain="a router had said by ICMP before that the host was unreachable"),
         Sign("refused_next", "the next attempt was refused: the service was not up again", lambda e: e["retry_refused"], 3, 0,
              source="RFC 9293 3.5.1; lab cases server_state_lost, host_power_cycle"),
         Sign("others_live", "other connections of the same port lived on", lambda e: all_of(e["lived_together"] >= 2, e["same_moment"] == 0), -4, 0,

@@ -17,12 +17,13 @@ from analyzer.connections import layout, zeek
 from analyzer.connections.columns import address_text, booleans, integers, seconds, strings, times
 from analyzer.connections.coverage import coverage_table
 from analyzer.connections.folding import State, files_past_limit
+from analyzer.connections.quoted import attempts_ended, quoted
 from analyzer.connections.roles import client_ends
 from analyzer.connections.summaries import gaps_table, hosts_table, traffic_table
 from analyzer.connections.sums import PATH, count_unseen
 from analyzer.errors import Notice
 from analyzer.language import say
-from analyzer.schema import CONNECTIONS, NO_TIME, RESET_FRAMES
+from analyzer.schema import CONNECTIONS, ICMP_ERRORS, NO_TIME, RESET_FRAMES
 
 Array = npt.NDArray[Any]
 
@@ -70,29 +71,34 @@ class Traffic:
     gaps: pd.DataFrame
     traffic: pd.DataFrame
     reset_frames: pd.DataFrame
+    icmp_errors: pd.DataFrame
     coverage: pd.DataFrame
     notices: tuple[Notice, ...]
     identities: int  # how many connections were numbered
     index: Index
 
 
-def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
+def close(state: State, captures: pd.DataFrame | None = None, errors: pd.DataFrame | None = None) -> Traffic:
     """Read the state of one capture point out as tables.
 
     Parameters
     ----------
     captures : CAPTURES, optional
         The rows of this point: drops, first and last packet.
+    errors : ICMP_ERRORS, optional
+        The rows of this point: they say which attempts to connect ended by one.
 
     Returns
     -------
     Traffic
-        CONNECTIONS, HOSTS, GAPS, TRAFFIC, RESET_FRAMES and a COVERAGE of one row. The state is not changed: more may be
-        folded and `close` called again.
+        CONNECTIONS, HOSTS, GAPS, TRAFFIC, RESET_FRAMES, ICMP_ERRORS with their connections, and a COVERAGE of one row. The state is not
+        changed: more may be folded and `close` called again.
     """
     ends = read_ends(state)
     texts = addresses(state)
     connections = connections_table(state, ends, texts, end_of_capture(ends, captures))
+    errors = quoted(ICMP_ERRORS.empty() if errors is None else errors, connections)
+    connections.loc[attempts_ended(errors, connections), "ended"] = "silence"
     hosts = state.hosts[: state.counts[layout.HOSTS]]
     place = np.argsort(np.argsort(np.array(texts, dtype=str)))  # in the order of addresses
     paths = _paths(ends)
@@ -103,6 +109,7 @@ def close(state: State, captures: pd.DataFrame | None = None) -> Traffic:
         gaps=gaps_table(state.point, paths, state.settled.paths, texts, place, state.first_connection),
         traffic=traffic_table(state.point, ends.connections, connections["ended"], paths, state.settled, texts, place),
         reset_frames=reset_frames_table(state, texts),
+        icmp_errors=errors,
         coverage=coverage_table(
             state.point,
             connections,

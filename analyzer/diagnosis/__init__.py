@@ -255,7 +255,7 @@ _READ = (
     "absent_at_sender", "at_sender", "at_peer", "lossless", "direction", "incoming_copy", "sender_is_local", "captured_at", "both_fins_acked",
     "request_unanswered", "transaction_open", "unacked_sender", "unacked_peer", "peer_was_sending", "ineffective", "timer_low", "timer_high",
     "path_failures", "other_leg", "loopback", "live_socket", "answers_trigger", "sender_fin", "client_log_events", "server_log_events",
-    "kernel_sent", "client_unseen", "keepalives_unanswered",
+    "kernel_sent", "client_unseen", "keepalives_unanswered", "stage", "icmp_error", "icmp_from", "icmp_from_end",
 )  # fmt: skip
 
 
@@ -338,10 +338,32 @@ _CLOSED = {
 }
 
 
+# What an ICMP error answered, by whether it was an attempt to connect, and whether the error comes from the address that it was for.
+_ICMP = {
+    (True, False): N_(
+        "A device on the path, {router}, ended the attempt of {client} to connect to {server} with an ICMP error ({error}): {title}."
+    ),
+    (True, True): N_(
+        "An ICMP error ({error}) with the address of the server ended the attempt of {client} to connect to {server}: {title}."
+    ),
+    (False, False): N_(
+        "The connection {client} – {server} ended without a FIN or a reset. {sender} had sent again in vain, and a device on the path, {router}, "
+        "had answered with an ICMP error ({error}): {title}."
+    ),
+    (False, True): N_(
+        "The connection {client} – {server} ended without a FIN or a reset. {sender} had sent again in vain, and an ICMP error ({error}) with the "
+        "address of {peer} had answered: {title}."
+    ),
+}
+
+
 def finding_sentence(ending: Any, finding: Any) -> str:
     """Return who, why and how sure, in one sentence; without known roles it names addresses."""
     told = {"title": say(all_causes()[finding.cause].title), "sure": band(finding.confidence), "peer": ending.peer}
     ends = {"client": ending.client, "server": ending.server}
+    if ending.kind == "silence" and ending.icmp_error:
+        answered = _ICMP[ending.stage == "syn", bool(ending.icmp_from_end)]
+        return say(answered, sender=ending.sender, router=ending.icmp_from, error=ending.icmp_error, **told, **ends)
     if ending.kind == "silence":
         return say(
             "The connection {client} – {server} ended without a FIN or a reset, after {sender} had sent again in vain: {title}.",

@@ -1,7 +1,7 @@
 """CONNECTIONS and PACKETS -> ENDINGS: every connection that ended badly, with the facts by which it is judged.
 
 Lives here: one row per connection life. The facts come from its own packets (packet_facts.py, exchange_facts.py, patterns.py, openings.py)
-and from the others (population.py, moments.py, timers.py, legs.py, retries.py).
+and from the others (population.py, moments.py, timers.py, legs.py, retries.py), some from what ICMP and ARP said (messages.py).
 Never here: what the facts mean (causes/, diagnosis), other capture points (vantage), logs (correlation).
 """
 
@@ -18,6 +18,7 @@ from analyzer.endings.answers import first_effective
 from analyzer.endings.exchange_facts import aftermath, exchange_facts
 from analyzer.endings.legs import across
 from analyzer.endings.life import Context, Life, lives, places
+from analyzer.endings.messages import Said
 from analyzer.endings.packet_facts import packet_facts
 from analyzer.endings.patterns import pattern_facts
 from analyzer.endings.quiet import close_facts, settle, silence_facts
@@ -35,13 +36,16 @@ def endings(
     gaps: pd.DataFrame,
     coverage: pd.DataFrame,
     payload: Payload | None = None,
+    *,
+    errors: pd.DataFrame | None = None,
+    changes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return ENDINGS for one capture point, in time order, ids 'POINT/r1' … for resets, 'POINT/s1' … for silences, 'POINT/f1' … for the rest.
 
     A connection that ended in neither way is there because it may have died without either: its kind is 'log_only' until `settle` decides.
 
     `payload(capture, offset, length)` reads the bytes that a reset carries (some devices name themselves there); without it
-    they stay unseen. Connections that pass 2 did not keep have no row.
+    they stay unseen. `errors` and `changes` are the point's ICMP_ERRORS and ADDRESS_CHANGES. Connections that pass 2 did not keep have no row.
     """
     known = connections[connections["connection"].isin(packets["connection"])].set_index("connection")
     columns = ("client_ip", "client_port", "server_ip", "server_port", "client_rtt", "server_rtt", "timestamps",
@@ -52,11 +56,12 @@ def endings(
     }
     ttls = _host_ttls(hosts)
     local = _local_hosts(hosts)
+    said = Said(errors, changes)
     rows = []
     for life in lives(packets):
         record = records.get(life.connection)
         if record is not None:
-            rows.append(_row(life, record, ttls, local, payload))
+            rows.append(_row(life, record, ttls, local, payload, said))
     if not rows:
         return schema.ENDINGS.empty()
     openings.add(rows, payload)
@@ -106,6 +111,7 @@ def _row(
     ttls: dict[str, int | None],
     local: dict[str, bool | None],
     payload: Payload | None,
+    said: Said,
 ) -> dict[str, Any]:
     """Return one row of ENDINGS as a dict."""
     context = Context(
@@ -133,6 +139,7 @@ def _row(
         kind, copies = "log_only", 0
     if record["client_ip"] == record["server_ip"]:
         facts["loopback"] = None  # a connection of a host with itself belongs there
+    facts |= said.facts(life, i, record["client_ip"], record["client_port"], record["server_ip"])
     from_client = bool(life.from_client[i])
     client = address(record["client_ip"], record["client_port"])
     server = address(record["server_ip"], record["server_port"])

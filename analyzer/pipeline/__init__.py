@@ -175,6 +175,8 @@ def analyze(
         hosts=survey.hosts,
         gaps=survey.gaps,
         reset_frames=survey.reset_frames,
+        icmp_errors=survey.icmp_errors,
+        address_changes=survey.address_changes,
         packets=packets_of(packets, survey.connections, legs),
         endings=judged,
         sightings=sightings,

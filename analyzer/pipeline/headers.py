@@ -25,6 +25,7 @@ class Headers:
     files: Sequence[capture.CaptureFile]
     state: connections.State
     tallies: Sequence[capture.Tally]
+    heard: capture.Heard
     notices: Sequence[Notice]
 
 
@@ -74,6 +75,7 @@ def _read_point(
 ) -> Headers:
     state = connections.start(point, first_connection=next_connection)
     tallies: list[capture.Tally] = []
+    heard = capture.Heard(point)
     notices: list[Notice] = []
     for number, chunk in capture.read_all(list(enumerate(files)), threads=threads):
         if number == len(tallies):
@@ -83,6 +85,7 @@ def _read_point(
             connections.begin_file(state, number, files[number].name)
         connections.fold(state, chunk.segments)
         tallies[-1].add(chunk)
+        heard.add(files[number].name, chunk)
         notices.extend(chunk.notices)
     told.add("reading", files[-1].bytes)
-    return Headers(point, files, state, tallies, notices)
+    return Headers(point, files, state, tallies, heard, notices)

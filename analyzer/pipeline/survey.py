@@ -37,6 +37,8 @@ class Survey:
     gaps: pd.DataFrame
     traffic: pd.DataFrame
     reset_frames: pd.DataFrame
+    icmp_errors: pd.DataFrame
+    address_changes: pd.DataFrame
     packets: pd.DataFrame
     files: Mapping[str, capture.CaptureFile]
     openings: Mapping[tuple[str, int], bytes]  # what some payloads begin with, by file and offset
@@ -59,7 +61,7 @@ def first_look(
 def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traffic]]:
     """Return what was read as tables, PACKETS still empty, and what `closer_look` needs."""
     found: list[connections.Traffic] = []
-    tables = []
+    tables, changes = [], []
     notices: list[Notice] = []
     for read in headers:
         table = capture.captures(read.tallies)
@@ -71,9 +73,10 @@ def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traff
                 f"{a} and {b} overlap in time and show the same packets: these are two capture points. "
                 f"Name each, for example --at client={a} --at server={b}."
             )
-        traffic = connections.close(read.state, table)
-        notices += [*capture.seams(table), *traffic.notices]
+        traffic = connections.close(read.state, table, capture.icmp_errors(read.heard))
+        notices += [*capture.seams(table), *read.heard.notices(), *traffic.notices]
         tables.append(table)
+        changes.append(capture.address_changes(read.heard))
         found.append(traffic)
     survey = Survey(
         captures=stack(schema.CAPTURES, tables),
@@ -83,6 +86,8 @@ def surveyed(headers: Sequence[Headers]) -> tuple[Survey, list[connections.Traff
         gaps=stack(schema.GAPS, [t.gaps for t in found]),
         traffic=stack(schema.TRAFFIC, [t.traffic for t in found]),
         reset_frames=stack(schema.RESET_FRAMES, [t.reset_frames for t in found]),
+        icmp_errors=stack(schema.ICMP_ERRORS, [t.icmp_errors for t in found]),
+        address_changes=stack(schema.ADDRESS_CHANGES, changes),
         packets=schema.PACKETS.empty(),
         files={f.name: f for read in headers for f in read.files},
         openings={},
@@ -184,6 +189,8 @@ def on_one_clock(survey: Survey) -> tuple[Survey, pd.DataFrame]:
         connections=vantage.align(survey.connections, clocks),
         traffic=vantage.align(survey.traffic, clocks),
         reset_frames=vantage.align(survey.reset_frames, clocks),
+        icmp_errors=vantage.align(survey.icmp_errors, clocks),
+        address_changes=vantage.align(survey.address_changes, clocks),
         packets=vantage.align(survey.packets, clocks),
         carried=vantage.carried_rows(carried, clocks),
     )
@@ -213,6 +220,8 @@ def all_endings(survey: Survey) -> tuple[pd.DataFrame, list[Notice]]:
                 at(survey.gaps, p),
                 at(located, p),
                 payload,
+                errors=at(survey.icmp_errors, p),
+                changes=at(survey.address_changes, p),
             )
             for p in survey.coverage["point"]
         ],

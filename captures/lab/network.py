@@ -88,6 +88,7 @@ class Network:
     ipv6: bool = False
     default_ttl: Mapping[str, int] = field(default_factory=dict)  # by machine; 64 where nothing is said
     delay_seconds: float = 0.0  # what the server's link adds to a round trip
+    standby: bool = False  # another machine beside the server, on the same link
 
     @property
     def names(self) -> list[str]:
@@ -101,7 +102,8 @@ class Network:
     def sentence(self) -> str:
         """The path in words, for the case's origin."""
         path = " - ".join(f"{name} (TTL {self.ttl(name)})" for name in self.names)
-        return path + (f", {1000 * self.delay_seconds:.0f} ms away" if self.delay_seconds else "")
+        path += f", {1000 * self.delay_seconds:.0f} ms away" if self.delay_seconds else ""
+        return path + (f"; beside the server a standby (TTL {self.ttl('standby')})" if self.standby else "")
 
     def ttl(self, name: str) -> int:
         return self.default_ttl.get(name, 64)
@@ -129,6 +131,13 @@ class Network:
                 self._route(near, "2.0.0", via=far_end.host)
             if not first:
                 self._route(far, "1.0.0", via=near_end.host)
+        if self.standby:
+            machines["standby"] = beside = Namespace("standby", cleanup)
+            self._configure(beside, is_router=False)
+            end = _End(beside, "eth0", "2.0.3")
+            wire.run("ip", "link", "set", _plug_in(wire, f"link{self.routers}-2", end), "master", f"link{self.routers}")
+            self._give_address(end)
+            self._route(beside, "1.0.0", via="2.0.1")
         return machines
 
     def _configure(self, machine: Namespace, is_router: bool) -> None:

@@ -255,7 +255,8 @@ def _name_senders(testimony: Testimony, labels: dict[str, Connection]) -> None:
         filtered = _rejected(testimony, apparent) > 0
         other: Side = "client" if apparent == "server" else "server"
         by_router = _translates(testimony, spoken[0].source) if spoken else not left_home and devices > 0
-        if by_router:
+        by_standby = bool(spoken) and not left_home and _taken_over(testimony, reset.source)
+        if by_router or by_standby:
             reset.sent_by = "middlebox"
         elif left_home and (spoken or filtered):
             reset.sent_by = apparent
@@ -312,6 +313,11 @@ def _translates(testimony: Testimony, name: str) -> bool:
     owners = [machine for machine, hosts in testimony.addresses.items() if host in hosts]
     rules_there = [rule for owner in owners if owner.startswith("router") for rule in testimony.rules[owner]]
     return any(re.search("-j (MASQUERADE|SNAT|DNAT)", rule) for rule in rules_there)
+
+
+def _taken_over(testimony: Testimony, name: str) -> bool:
+    """Whether this address belonged to the standby in the end: its stack is not the one that the connection was made with."""
+    return name.rpartition(":")[0].strip("[]") in testimony.addresses.get("standby", [])
 
 
 def _rejected(testimony: Testimony, machine: str) -> int:

@@ -16,6 +16,11 @@ from captures.lab.lab import Lab
 def play(lab: Lab) -> None:
     lab.router.run("ip", "link", "set", "toserver", "mtu", "1400")
     lab.router.iptables("-A OUTPUT -p icmp -j DROP")
+    upload(lab)
+
+
+def upload(lab: Lab) -> None:
+    """Two small exchanges that work, and a large one that does not."""
     log = lab.client_log("shop.upload")
     lab.listen()
     with sockets.listener(lab) as listening:
