@@ -38,6 +38,7 @@ MOST_HOSTS = 20
 NEEDED = (
     "ending", "kind", "time", "client_ip", "server_ip", "server_port", "server", "sender", "apparent_sender", "other_leg_connection", "timer_low",
     "timer_high", "timer_known", "path_failures", "retries", "retry_spacing", "retry_interval", "connected_again",
+    "icmp_error", "icmp_from",
 )  # fmt: skip
 
 
@@ -158,6 +159,11 @@ def _row(number: int, group: list[Any]) -> dict[str, Any]:
 
 def _sentence(same: list[Any], title: Sentence) -> Sentence:
     first, told = same[0], {"n": len(same), "ends": _ends(same), "title": title}
+    if first.kind == "silence" and first.icmp_error and len({(m.icmp_error, m.icmp_from) for m in same}) == 1:
+        router = {"router": first.icmp_from, "error": first.icmp_error}
+        return say(
+            "{n} connections {ends} ended after an ICMP error from {router} ({error}): {title}.", **router, **told
+        )
     if first.kind == "silence":
         return say("{n} connections {ends} got no answer any more: {title}.", **told)
     if first.kind != "reset":

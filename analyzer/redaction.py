@@ -47,6 +47,7 @@ SENTENCE = say(
 _IP4 = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"
 _IP6 = r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])"
 _ADDRESS = re.compile(f"{_IP6}|{_IP4}")
+_HARDWARE = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")  # which _IP6 finds as well
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:\\|~?/|\\\\)[^\s:;,'\"<>|]+")
 # The ways in which programs write the time at the beginning of a line; one that is not here is left out like anything unknown.
 _STAMP = re.compile(
@@ -71,7 +72,10 @@ class Pseudonyms:
         self.address: Callable[[str], str] = lru_cache(maxsize=None)(self._address)
 
     def _address(self, text: str) -> str:
-        """Return the pseudonym of an address; any other text, and addresses that every machine has, as they are."""
+        """Return the pseudonym of an IP or hardware address; any other text, and addresses that every machine has, as they are."""
+        if _HARDWARE.fullmatch(text):
+            digits = hmac.new(self._key, f"hardware\0{text.lower()}".encode(), hashlib.sha256).digest()[:5]
+            return f"02:{digits.hex(':')}"  # locally administered: it names no maker (IEEE 802 8.2)
         address = _parsed(text)
         if address is None:
             return text

@@ -58,6 +58,8 @@ def secrets(case: Case, d: analyzer.Diagnosis) -> set[str]:
         for name in ("client_ip", "server_ip")
         for ip in table[name].dropna()
     }
+    found |= {str(ip) for name in ("sender", "receiver", "src", "dst") for ip in d.icmp_errors[name].dropna()}
+    found |= {str(a) for name in ("address", "before", "now") for a in d.address_changes[name].dropna()}
     found |= {ip for text in texts for ip in ADDRESS.findall(text) if ip not in ("0.0.0.0", "127.0.0.1")}
     found |= {str(name) for name in [*d.captures["capture"], *d.captures["path"], *d.log_lines["source"]]}
     words = {word for text in texts for word in WORD.findall(text)}

@@ -1,6 +1,6 @@
 """Large segments vanish on the way while small ones arrive."""
 
-from analyzer.causes.cause import Cause, Sign, all_of, any_of, connected
+from analyzer.causes.cause import Cause, Sign, all_of, any_of, connected, known
 
 CAUSE = Cause(
     id="path_mtu_black_hole",
@@ -28,6 +28,10 @@ CAUSE = Cause(
         Sign("told_size", "{icmp_from} said by ICMP that packets may have {icmp_mtu} bytes at most, and {sender} went on repeating a larger one",
              lambda e: e["icmp_ignored"], 8, -6, source="RFC 1191 3; lab case path_mtu_black_hole_ignored", cites=("icmp_frame", "frame"),
              plain="an ICMP error said how large packets may be, and {sender} went on repeating a larger one"),
+        Sign("told_otherwise", "an ICMP error of {icmp_from} gives another reason: {icmp_error}",
+             lambda e: known(e["icmp_error"] != "fragmentation needed", e["icmp_error"].notna()), -12, 0,
+             source="RFC 1812 5.2.7.1; lab case firewall_reject_icmp", cites=("icmp_frame",),
+             plain="an ICMP error gives another reason"),
         Sign("small_pass", "the other end went on to be heard meanwhile", lambda e: e["heard_since_loss"], 5, -2,
              source="RFC 2923 2.1; lab case path_mtu_black_hole"),
         Sign("connected", "the handshake had worked", lambda e: any_of(e["handshake"], e["largest_delivered"] > 0), 2, -4,

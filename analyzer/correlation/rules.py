@@ -51,7 +51,7 @@ RULES: dict[str, Rule] = {
     "reset_sent": Rule(_RESET, "from"),
     "reset_seen": Rule(_RESET),
     "connect_failed": Rule(frozenset({"reset", "silence"}), speaks=True, alone={TOWARD: 0.0, SILENCE: 0.0}),
-    "unreachable": Rule(frozenset({"silence", "reset"})),
+    "unreachable": Rule(frozenset({"silence", "reset"}), alone={SILENCE: 0.0}),
     "idle_timeout": Rule(ANY, precedes=True),
     "local_timeout": Rule(ANY, precedes=True),
     "terminated_by_administrator": Rule(ANY, precedes=True),

@@ -135,6 +135,8 @@ def _ladder(diagnosis: Diagnosis, item: Item, width: int) -> Iterator[str]:
             mark = "*" if row.kind == "reset" else " "
             text = f"{mark} {row.clock:>14} {way} {row.text}{'  ' if notes else ''}{notes}  #{row.frame}"
             yield clean(text)
+        elif row.kind == "message":
+            yield clean(f"{row.clock:>16} ! {row.text}  #{row.frame}")
         elif row.kind == "log":
             yield from folded(clean(f"{row.clock:>16} {tr('log')} {row.source}: {row.text}"), width, "", 2)
         else:

@@ -1,15 +1,17 @@
-"""The ladder: the last packets of a connection, its log lines in their place, and the reset.
+"""The ladder: the last packets of a connection, what ICMP and ARP said of it, its log lines in their place, and the reset.
 
 Lives here: which packets are shown, in what order, and what each row says. Never here: markup (templates/ladder.html).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
+from analyzer import schema
 from analyzer.language import tr, trn
 from analyzer.report import wording
 from analyzer.report.wording import known
@@ -27,7 +29,7 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One row. `kind` is packet, reset, log, gap, handshake or omitted; `at` is seconds after the reset."""
+    """One row. `kind` is packet, reset, message, log, gap, handshake or omitted; `at` is seconds after the reset."""
 
     kind: str
     at: float
@@ -99,6 +101,7 @@ def build(diagnosis: Diagnosis, item: Item) -> Ladder | None:
         return 0.0 if row.kind == "log" and spread is not None and -spread <= row.at < 0 else row.at
 
     rows, others = _with_other_points(rows, diagnosis, str(item.get("id")), mine.iloc[first:last])
+    rows += _messages(diagnosis, fact, start, f"{item.get('id')}-{files.index(str(fact['capture']))}")
     rows += [_log(line, writers, item) for line in lines[:LOG_LINES]]
     rows.sort(key=place)  # stable: a log line of the same instant follows its packet
     opening = _opening(mine, first, start)
@@ -189,6 +192,38 @@ def _with_other_points(
 def _key(packet: Any) -> tuple[Any, ...]:
     """Return what a packet has in common with itself at another point; a router changes addresses and TTL."""
     return packet.from_client, packet.flags, packet.seq, packet.ack if known(packet.ack) else None, packet.length
+
+
+def _messages(diagnosis: Diagnosis, fact: pd.Series[Any], start: Any, anchor: str) -> list[Row]:
+    """Return the ICMP error that quotes the connection and the announcement of its end's address, where the facts name one."""
+
+    def row(table: pd.DataFrame, frame: Any, text: Callable[[Any], str]) -> list[Row]:
+        found = table[(table["capture"] == fact["capture"]) & (table["frame"] == frame)] if known(frame) else table[:0]
+        return [
+            Row(
+                kind="message",
+                at=_seconds(message.time, start),
+                text=text(message),
+                frame=message.frame,
+                capture=message.capture,
+                filter=f"frame.number == {message.frame}",
+                anchor=f"{anchor}-{message.frame}",
+            )
+            for message in schema.rows(found)
+        ]
+
+    return [
+        *row(
+            diagnosis.icmp_errors,
+            fact["icmp_frame"],
+            lambda error: tr("ICMP error from {address}: {error}", address=error.sender, error=error.says),
+        ),
+        *row(
+            diagnosis.address_changes,
+            fact["moved_frame"],
+            lambda change: tr("{address} is announced by {hardware}", address=change.address, hardware=change.now),
+        ),
+    ]
 
 
 def _log(line: Item, writers: dict[tuple[str, int], str], item: Item) -> Row:
