@@ -123,7 +123,7 @@ def heard(path: Path) -> capture.Heard:
 
 def ours(path: Path) -> list[tuple[Any, ...]]:
     columns = ["frame", "type", "code", "sender", "receiver", "src", "dst", "sport", "dport", "seq", "mtu"]
-    table = heard(path).icmp_errors()[columns].astype(object)
+    table = capture.icmp_errors(heard(path))[columns].astype(object)
     return [tuple(row) for row in table.where(table.notna(), None).to_numpy()]
 
 
@@ -188,7 +188,7 @@ def test_errors_of_every_kind_in_every_dress(link: int, tmp_path: Path, tshark: 
     found = ours(path)
     assert len(found) == len(ALL) * len(DRESSED[link](SEGMENT))
     assert found == theirs(tshark, path)
-    assert set(heard(path).icmp_errors()["says"]) == set(ICMP_SAYS)
+    assert set(capture.icmp_errors(heard(path))["says"]) == set(ICMP_SAYS)
 
 
 def test_a_quoted_segment_is_no_packet(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_an_address_that_moves(tmp_path: Path, tshark: str) -> None:
             known[row["vlan.id"], ip] = now
             if before not in (None, now):
                 expected.append((int(row["frame.number"]), ip, before, now))
-    table = heard(path).address_changes()
+    table = capture.address_changes(heard(path))
     assert list(table[["frame", "address", "before", "now"]].itertuples(index=False, name=None)) == expected
     assert [frame for frame, *_ in expected] == [5, 8]
 
@@ -256,7 +256,7 @@ def test_a_neighbour_that_moves(tmp_path: Path, tshark: str) -> None:
     fields = ("frame.number", "icmpv6.nd.na.target_address", "icmpv6.opt.linkaddr")
     rows = build.tshark_rows(tshark, path, fields, "icmpv6.type == 136 && ipv6.hlim == 255 && icmpv6.opt.linkaddr")
     told = [(int(r["frame.number"]), r["icmpv6.nd.na.target_address"], r["icmpv6.opt.linkaddr"]) for r in rows]
-    table = heard(path).address_changes()
+    table = capture.address_changes(heard(path))
     assert list(table[["frame", "address", "now"]].itertuples(index=False, name=None)) == told[1:]
     assert len(told) == 2
 
@@ -266,7 +266,7 @@ def test_what_the_lab_announces_is_what_tshark_calls_a_duplicate(tshark: str) ->
     rows = build.tshark_rows(
         tshark, path, ("frame.number", "arp.src.proto_ipv4", "arp.src.hw_mac"), "arp.duplicate-address-detected"
     )
-    (change,) = heard(path).address_changes().to_dict("records")
+    (change,) = capture.address_changes(heard(path)).to_dict("records")
     first = rows[0]
     assert (change["frame"], change["address"], change["now"]) == (
         int(first["frame.number"]), first["arp.src.proto_ipv4"], first["arp.src.hw_mac"],
@@ -284,7 +284,7 @@ def test_a_flood_is_counted_and_not_kept(tmp_path: Path) -> None:
     found = capture.Heard("here")
     for chunk in [*chunks, *chunks * (messages.ERRORS_KEPT // (len(chunks) * messages.IN_A_CHUNK) + 1)]:
         found.add("flood.pcap", chunk)
-    assert len(found.icmp_errors()) == messages.ERRORS_KEPT
+    assert len(capture.icmp_errors(found)) == messages.ERRORS_KEPT
     (notice,) = found.notices()
     assert "were only counted" in notice.sentence
     assert heard(LAB[0]).notices() == []
@@ -296,7 +296,7 @@ def test_a_scan_of_addresses_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     scan = [announcement(f"10.0.1.{n}", "02:00:00:00:00:0a", 1, None) for n in range(30)]
     flapping = [announcement("10.0.1.0", f"02:00:00:00:00:{n % 2:02x}", 1, None) for n in range(20)]
     found = heard(written(tmp_path / "scan.pcap", scan + flapping))
-    assert len(found.address_changes()) == 3
+    assert len(capture.address_changes(found)) == 3
     (notice,) = found.notices()
     assert notice.sentence.startswith("27 ")
 
@@ -342,7 +342,7 @@ def test_hostile_frames_cost_no_segment(seed: int, tmp_path_factory: pytest.Temp
     assert np.array_equal(small, whole)
     assert [m for chunk in many for m in chunk.messages] == list(one.messages)
     assert set(whole["frame"]) - {1} <= set(_looks_like_tcp(frames))
-    assert isinstance(heard(path).icmp_errors(), pd.DataFrame)
+    assert isinstance(capture.icmp_errors(heard(path)), pd.DataFrame)
 
 
 def _looks_like_tcp(frames: list[Frame]) -> list[int]:
