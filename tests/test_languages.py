@@ -178,7 +178,7 @@ _ENGLISH = re.compile(r"\b[a-z]+(?:,? [a-z]+){3,}\b")  # four words in a row, in
 
 def english(text: str) -> list[str]:
     """Runs of English words, outside of code, commands, filters and quoted log text."""
-    text = re.sub(r"`[^`]*`|'[^']*'|“[^”]*”|「[^」]*」|\"[^\"]*\"|tcpdump -i any.*?'tcp port \d+'", " ", text)
+    text = re.sub(r"`[^`]*`|'[^']*'|“[^”]*”|「[^」]*」|\"[^\"]*\"|tcpdump -i any.*?'tcp port \d+[^']*'", " ", text)
     return _ENGLISH.findall(text)
 
 

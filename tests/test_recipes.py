@@ -72,11 +72,11 @@ def test_every_line_is_shell(options: dict[str, object], tmp_path: Path) -> None
 
 
 def test_who_is_asked_for_is_kept_and_resets_alone_are_not() -> None:
-    assert recipes.capture_filter([5432]) == "tcp port 5432"
-    assert (
-        recipes.capture_filter([5432, 6432, 5432], "10.1.0.2") == "host 10.1.0.2 and (tcp port 5432 or tcp port 6432)"
-    )
-    assert recipes.capture_filter([], "[2001:DB8::2]") == "host 2001:db8::2 and tcp"
+    beside = "or arp or icmp or icmp6"
+    assert recipes.capture_filter([5432]) == f"tcp port 5432 {beside}"
+    two = recipes.capture_filter([5432, 6432, 5432], "10.1.0.2")
+    assert two == f"(host 10.1.0.2 and (tcp port 5432 or tcp port 6432)) {beside}"
+    assert recipes.capture_filter([], "[2001:DB8::2]") == f"(host 2001:db8::2 and tcp) {beside}"
     for options in OPTIONS:
         assert not any("rst" in line for line in commands(**options) if "tcpdump" in line or "dumpcap" in line)
 

@@ -23,23 +23,21 @@ NO_END = ("fragmentation needed",)
 def quoted(errors: pd.DataFrame, connections: pd.DataFrame) -> pd.DataFrame:
     """Return ICMP_ERRORS of one capture point with `connection`: of the connections between the quoted ends, the last that had begun.
 
-    Without a time the last one of all is taken.
+    An error without a time belongs to none.
     """
-    if errors.empty or connections.empty:
+    timed = errors["time"].notna()
+    if not timed.any() or connections.empty:
         return errors
-    left = errors.drop(columns="connection").reset_index(names="row")
-    found = []
-    for names in QUOTED.values():
-        keys = dict(zip(names, ENDS, strict=True))
-        pairs = (
-            left[["row", "time", *names]]
-            .rename(columns=keys)
-            .merge(connections[["connection", "first", *ENDS]], on=ENDS)
-        )
-        found.append(pairs[~(pairs["first"] > pairs["time"])])
-    both = pd.concat(found, ignore_index=True).sort_values(["first", "connection"], kind="stable")
-    connection = both.drop_duplicates("row", keep="last").set_index("row")["connection"]
-    return ICMP_ERRORS.conform(left.assign(connection=left["row"].map(connection)).drop(columns="row"))
+    left = errors.loc[timed, ["time", *QUOTED[True]]].reset_index(names="row").sort_values("time", kind="stable")
+    begun = connections[["connection", "first", *ENDS]].dropna().sort_values("first", kind="stable")
+    found = [
+        pd.merge_asof(left, begun, left_on="time", right_on="first", left_by=names, right_by=ENDS)[
+            ["row", "first", "connection"]
+        ]
+        for names in QUOTED.values()
+    ]
+    last = pd.concat(found).dropna().sort_values("first", kind="stable").drop_duplicates("row", keep="last")
+    return ICMP_ERRORS.conform(errors.assign(connection=last.set_index("row")["connection"].reindex(errors.index)))
 
 
 def attempts_ended(errors: pd.DataFrame, connections: pd.DataFrame) -> pd.Series[bool]:

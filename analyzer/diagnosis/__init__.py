@@ -409,5 +409,6 @@ def _next_capture(ending: Any) -> str | None:
         "Capture on {host} itself, and here at the same time. If the reset leaves {host}, that host sent it; if it arrives here "
         "and never left there, a device between did. On {host}: {command}",
         host=host,
-        command=f"`tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' 'tcp port {ending.server_port}'`",
+        command=f"`tcpdump -i any -s 128 -G 600 -w 'at-{ending.apparent_sender}-%Y%m%d-%H%M%S.pcap' "
+        f"'tcp port {ending.server_port} or arp or icmp or icmp6'`",
     )

@@ -9,6 +9,7 @@ to check before it acts on one (RFC 5927 4.1), and whoever forges one from afar 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,11 @@ class Said:
             [] if errors is None or errors.empty else schema.rows(errors.dropna(subset=["connection", "time", "seq"]))
         ):
             self._errors.setdefault(error.connection, []).append(error)
-        for change in [] if changes is None or changes.empty else schema.rows(changes.dropna(subset=["time"])):
+        for change in (
+            []
+            if changes is None or changes.empty
+            else schema.rows(changes.dropna(subset=["time"]).sort_values("time", kind="stable"))
+        ):
             self._changes.setdefault(change.address, []).append(change)
 
     def facts(self, life: Life, i: int, client_ip: str, client_port: int, server_ip: str) -> Facts:
@@ -42,9 +47,11 @@ class Said:
         before = i if life.resets[i] else len(life)
         until = int(life.time[i]) if life.resets[i] else None
         facts: Facts = {}
-        for error in self._errors.get(life.connection, ()):
+        errors = self._errors.get(life.connection, ())
+        lost = {side: _Lost(life, before, side) for side in (True, False)} if errors else {}
+        for error in errors:
             client = (error.src, error.sport) == (client_ip, client_port)
-            if (until is None or error.time.value <= until) and _was_lost(life, before, client, error.seq):
+            if (until is None or error.time.value <= until) and error.seq in lost[client]:
                 facts = _error(life, before, client, error) | {"icmp_frame": _frame(error, life, i)}
                 break
         if until is not None:
@@ -53,29 +60,35 @@ class Said:
 
     def _moved(self, life: Life, i: int, address: str) -> Facts:
         """Tell of the last machine that took the address after its last packet and before the reset."""
-        if address not in self._changes:
-            return {}
+        changes = self._changes.get(address, [])
+        place = bisect_right(changes, int(life.time[i]), key=lambda change: change.time.value)
         own, _ = life.speakers(i)
         since = int(life.time[own[-1]] if len(own) else life.time[0])
-        for change in reversed(self._changes[address]):
-            if since < change.time.value <= int(life.time[i]):
-                return {
-                    "moved_before": (int(life.time[i]) - change.time.value) / 1e9,
-                    "moved_frame": _frame(change, life, i),
-                    "hardware_before": change.before,
-                    "hardware_now": change.now,
-                }
-        return {}
+        if not place or changes[place - 1].time.value <= since:
+            return {}
+        change = changes[place - 1]
+        return {
+            "moved_before": (int(life.time[i]) - change.time.value) / 1e9,
+            "moved_frame": _frame(change, life, i),
+            "hardware_before": change.before,
+            "hardware_now": change.now,
+        }
 
 
-def _was_lost(life: Life, before: int, client: bool, seq: int) -> bool:
-    """Tell whether that end had sent this sequence number, and the other end never acknowledged it."""
-    plain = ~life.resets[:before]
-    own, peer = (places(plain & (life.from_client[:before] == side)) for side in (client, not client))
-    sent, acked = highest(life, own), highest_ack(life, peer)
-    if sent is None or distance(seq, sent) > 0 or distance(seq, int(life.seq[own[0]])) < -PROBE:
-        return False
-    return acked is None or distance(seq, acked) >= -PROBE
+class _Lost:
+    """The sequence numbers that an end had sent before a packet, and that the other end had not acknowledged by then."""
+
+    def __init__(self, life: Life, before: int, client: bool) -> None:
+        plain = ~life.resets[:before]
+        own, peer = (places(plain & (life.from_client[:before] == side)) for side in (client, not client))
+        self._first = int(life.seq[own[0]]) if len(own) else None
+        self._sent, self._acked = highest(life, own), highest_ack(life, peer)
+
+    def __contains__(self, seq: int) -> bool:
+        if self._first is None or self._sent is None or distance(seq, self._sent) > 0:
+            return False
+        from_ = self._first if self._acked is None else self._acked
+        return distance(seq, from_) >= -PROBE
 
 
 def _error(life: Life, before: int, client: bool, error: Any) -> Facts:

@@ -25,6 +25,7 @@ DUMPCAP_EXE = r"C:\Program Files\Wireshark\dumpcap.exe"
 
 # What of each packet is kept. The longest link header is SLL2's (20 bytes), IP has 20 or 40, a SYN of TCP at most 60, usually 40.
 SNAPLEN, HEADERS, HEADERS_IPV6 = 128, 80, 100
+BESIDE = "arp or icmp or icmp6"  # errors that quote a segment; who has an address, for IPv6 as well
 RECORD = 16  # bytes before each packet in a pcap file
 
 MB = 1_000_000  # tcpdump's -C and dumpcap's filesize count in powers of ten
@@ -62,14 +63,17 @@ def ring(disk: int, snaplen: int = SNAPLEN) -> Ring:
 
 
 def capture_filter(ports: Sequence[int], host: str | None = None) -> str:
-    """Return the capture filter: whole connections. Raises UsageError for what is no port or no address."""
+    """Return the capture filter: whole connections, and what may tell of their end without being TCP.
+
+    Raises UsageError for what is no port or no address.
+    """
     for port in ports:
         if not 0 < port < 65536:
             raise UsageError(f"{port} is no port of TCP (1 to 65535).")
     wanted = " or ".join(f"tcp port {port}" for port in dict.fromkeys(ports)) or "tcp"
-    if host is None:
-        return wanted
-    return f"host {_address(host)} and {f'({wanted})' if ' or ' in wanted else wanted}"
+    if host is not None:
+        wanted = f"(host {_address(host)} and {f'({wanted})' if ' or ' in wanted else wanted})"
+    return f"{wanted} or {BESIDE}"
 
 
 def text(
