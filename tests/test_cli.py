@@ -395,6 +395,28 @@ def test_an_interruption_leaves_no_half_written_file(here: Path) -> None:
     assert (here / "out").read_text() == "<!doctype html>\nan older report\n"
 
 
+SLOW = """
+import os, signal, sys, threading, time
+class Slow:  # a thread that loads pandas is at it when the user loses patience
+    def find_spec(self, name, path=None, target=None):
+        if name == "pandas":
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            time.sleep(2)
+sys.meta_path.insert(0, Slow())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from analyzer.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process.")
+def test_an_interruption_while_modules_are_loaded_ends_the_command(here: Path) -> None:
+    command = [sys.executable, "-c", SLOW, "analyze", "dump.pcap", "--json", "out"]
+    done = subprocess.run(command, cwd=here, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr.decode().strip()) == (INTERRUPTED, "pcapreport: interrupted.")
+    assert files(here) == {"dump.pcap", "postgresql.log"}
+
+
 def test_an_internal_error_is_one_sentence(here: Path) -> None:
     arguments = ("analyze", "dump.pcap")
     done = patched(here, "raise ZeroDivisionError('first\\nsecond')", "pipeline.read_headers", *arguments)

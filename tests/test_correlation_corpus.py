@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.correlation.scoring import DOUBTFUL
 from captures.lab import case_file, tying
 from captures.lab.tying import Tied
 
@@ -33,5 +32,4 @@ def test_a_log_that_does_not_belong_is_not_tied(found: list[Tied], way: str) -> 
     own = [case for case in found if case.way == way]
     ties = sum(case.foreign for case in own)
     assert ties <= 0.01 * sum(case.lines for case in own)
-    # a tie that is not called a possible coincidence claims that chance makes one in fewer logs than this share
-    assert ties - sum(case.doubtful for case in own) <= DOUBTFUL * len(own)
+    assert ties == sum(case.doubtful for case in own)

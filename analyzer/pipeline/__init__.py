@@ -4,7 +4,8 @@ Lives here: the order of the stages and what passes between them; only this pack
 Never here: the stages' own work, printing, exit codes.
 
 Loading pandas and what judges takes as long as reading the headers of two million packets: `analyze` does both at once. So nothing
-that is imported here, nor what `headers` needs, imports pandas.
+that is imported here, nor what `headers` needs, imports pandas. Meanwhile the main thread imports nothing: interrupted (Ctrl-C) while it waits
+for another thread's import, it would leave Python's import locks taken for ever.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from analyzer.pipeline.asked import (
     span_of,
     zone_of,
 )
-from analyzer.pipeline.headers import read_headers
+from analyzer.pipeline.headers import prepare, read_headers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,16 +100,19 @@ def analyze(
     UsageError
         The request contradicts itself.
     """
-    beside = ThreadPoolExecutor(1)
-    ran_on = beside.submit(_loaded, dissect)
-    beside.shutdown(wait=False)
     span = span_of(around, since, until)
     points, left_out = points_of(captures, at, span)
     zone = None if log_timezone is None else zone_of(log_timezone)
     ip = None if host is None else address_of(host)
     keylog = None if tls_keylog is None else keylog_of(tls_keylog)
     tables, opened = open_given(logs)
+    prepare()
+    beside = ThreadPoolExecutor(1)
+    loaded = beside.submit(_load)
+    ran_on = beside.submit(_versions, dissect)  # tshark takes a while to tell its own
+    beside.shutdown(wait=False)
     headers = read_headers(points, progress, threads=threads)
+    loaded.result()
 
     import pandas as pd
 
@@ -216,8 +220,13 @@ def analyze(
     )
 
 
-def _loaded(dissect: bool) -> dict[str, Any]:
-    """Load what follows pass 1; return the versions of what the result depends on: tshark takes a while to tell its own."""
+def _load() -> None:
+    """Load what follows pass 1."""
+    import analyzer.pipeline.stages  # noqa: F401
+
+
+def _versions(dissect: bool) -> dict[str, Any]:
+    """Return the versions of what the result depends on."""
     from analyzer.pipeline.stages import versions
 
     return versions(dissect)

@@ -41,6 +41,12 @@ class Told:
             self.progress(what, self.done, self.total)
 
 
+def prepare() -> None:
+    """Import what `read_headers` uses, so that it imports nothing; kernels that are called in other threads are made there."""
+    _ = capture.read_all, capture.Tally, capture.Heard, connections.start, connections.begin_file, connections.fold
+    at_hand(fold_segments)
+
+
 def read_headers(
     points: Mapping[str, Sequence[capture.CaptureFile]],
     progress: Progress | None = None,

@@ -533,8 +533,8 @@ def ties(score: Score) -> str:
     return (
         f"Each line of the logs of {cases} cases that is tied to an ending, at the capture point on its log's host, without being told a time zone. "
         "Whose line it is, the label says, or the process that wrote it. *Without names*: the lines that `log_connections` and "
-        "`log_disconnections` add are taken out. *Untied* are lines that speak of a broken connection with an ending in the capture; most "
-        "stand in a log whose clock nothing sets.\n\n"
+        "`log_disconnections` add are taken out. *Shuffled in time*: ties that a line's own names make are right, and not counted. "
+        "*Untied* are lines that speak of a broken connection with an ending in the capture; most stand in a log whose clock nothing sets.\n\n"
         + _table(["log", "goal", "reached", "right", "wrong", "not labelled", "untied", "lines that speak"], rows)
         + ("\n\nWrong: " + "; ".join(wrong) + "." if wrong else "")
     )

@@ -5,6 +5,7 @@ host of its first log; the logs are changed in memory: without the lines that na
 Nothing here ties anything; analyzer/correlation does.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,8 @@ from captures.lab.case_file import Case
 NAMING = ("opened", "authenticated", "closed")  # what log_connections and log_disconnections add
 SHUFFLED = 43_200  # s; how far each line is moved at most
 NEXT = 7  # places on in the list of cases: whose log is exchanged for this one's
-SEED = 20261120
+SEED = 20261120  # and the case's name, so that one case's shuffle does not depend on the others
+NAMED = ("connection", "process")  # ties that a line's own names make
 OWN, FOREIGN = ("as written", "without names"), ("shuffled in time", "another case's")
 
 
@@ -33,7 +35,8 @@ class Tied:
     lines     that speak of a broken connection
     right, wrong, unlabelled  ties of any line, by what the labels say; unlabelled: they do not say whose it is
     untied    lines that speak of a broken connection which has an ending here, and have no tie
-    foreign   ties of lines that speak of a broken connection, where all of them are wrong
+    foreign   ties of lines that speak of a broken connection, where all of them are wrong: of a shuffled log, those that the line's own
+              names do not make, for a moved line that names its connection looks like one of a clock that is as much off
     doubtful  of these, called a possible coincidence
     """
 
@@ -52,7 +55,6 @@ class Tied:
 def tied(cases: Sequence[Case]) -> list[Tied]:
     """All ways of all cases that have logs."""
     some = [case for case in cases if case.logs]
-    random = np.random.default_rng(SEED)
     logs = {case.folder.name: read(case) for case in some}
     out = []
     for number, case in enumerate(some):
@@ -63,11 +65,14 @@ def tied(cases: Sequence[Case]) -> list[Tied]:
         bare = read(case, frozenset(zip(naming["source"], naming["line"].astype(int), strict=True)))
         for way, own in zip(OWN, (lines, bare), strict=True):
             out.append(_own(case, way, own, known, who, _ties(d, own)))
+        random = np.random.default_rng([SEED, zlib.crc32(case.folder.name.encode())])
         moved = pd.to_timedelta(random.uniform(-SHUFFLED, SHUFFLED, len(lines)), unit="s")
         shuffled = lines.assign(written=(lines["written"] + moved).astype(lines["written"].dtype))
         other = logs[some[(number + NEXT) % len(some)].folder.name]
         for way, foreign in zip(FOREIGN, (shuffled, other), strict=True):
             matches = _ties(d, foreign)
+            if foreign is shuffled:
+                matches = matches[~matches["tie"].isin(NAMED)]
             chances = matches.loc[matches["event"].isin(SPEAKING), "coincidence"]
             spoken = int(foreign["event"].isin(SPEAKING).sum())
             out.append(
