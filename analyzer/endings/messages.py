@@ -60,7 +60,9 @@ class Said:
 
     def _moved(self, life: Life, i: int, address: str) -> Facts:
         """Tell of the last machine that took the address after its last packet and before the reset."""
-        changes = self._changes.get(address, [])
+        changes = self._changes.get(address)
+        if changes is None:
+            return {}
         place = bisect_right(changes, int(life.time[i]), key=lambda change: change.time.value)
         own, _ = life.speakers(i)
         since = int(life.time[own[-1]] if len(own) else life.time[0])
